@@ -1,0 +1,154 @@
+"""What listeners are told: frozen facts, made from the difference of two phases.
+
+Events are published after the call's outcome is settled, with no lock held. Between
+threads they can arrive out of order: order them by `epoch`, not by arrival.
+"""
+
+from __future__ import annotations
+
+from .outcomes import FailureInfo, Kind
+from .phases import HalfOpen, Observing, Open, Phase
+from .states import State
+from .values import Value
+from .windows import Evidence
+
+
+class Event(Value):
+    """Something happened to a breaker.
+
+    Attributes:
+        name: The breaker's name.
+        epoch: Which of its periods it belongs to.
+        at: When, in seconds of the breaker's clock.
+    """
+
+    name: str
+    epoch: int
+    at: float
+
+
+class Transition(Event):
+    """The state changed, or a new period of the same state began (a reset)."""
+
+    before: State
+    after: State
+    reason: str = ""
+    retry_after: float | None = None
+    """Seconds until the first probe, if the circuit opened."""
+    failure: FailureInfo | None = None
+    """The failure that opened it."""
+    evidence: Evidence | None = None
+    """What the rules had seen, if they tripped it."""
+
+
+class Rejected(Event):
+    """A call was not made."""
+
+    state: State
+    reason: str
+    retry_after: float | None
+
+
+class Failed(Event):
+    """A call counted as a failure."""
+
+    failure: FailureInfo
+    slow: bool = False
+
+
+class CallEnded(Event):
+    """A call ended. Only a listener with an `on_call` method is told of every one."""
+
+    kind: Kind
+    slow: bool = False
+
+
+class ProbeStarted(Event):
+    """A half-open circuit let a call through to see."""
+
+    place: int
+
+
+class ProbeEnded(Event):
+    """A probe came back in its own round."""
+
+    place: int
+    kind: Kind
+
+
+class ProbeLost(Event):
+    """The lease of a probe ended before its outcome came; its place is free."""
+
+    lost: int
+    """Probes of this round that are out without a place."""
+
+
+class LateResult(Event):
+    """A call that was admitted in an earlier period ended; it changed nothing."""
+
+    admitted_epoch: int
+    kind: Kind
+    failure: FailureInfo | None = None
+
+
+class WouldTrip(Event):
+    """Metrics only: in earnest the circuit would have opened."""
+
+    reason: str
+    failure: FailureInfo | None = None
+    evidence: Evidence | None = None
+
+
+class WouldReject(Event):
+    """Metrics only: in earnest the call would have been rejected."""
+
+    reason: str
+
+
+class CallbackFailed(Event):
+    """A predicate, listener or fallback of the user's raised."""
+
+    callback: str
+    """Which one, by its option's name."""
+    failure: FailureInfo
+
+
+def difference(name: str, before: Phase, after: Phase, now: float) -> tuple[Event, ...]:
+    """Return what happened between two phases of one breaker."""
+    events: list[Event] = []
+    if isinstance(after, HalfOpen):
+        known = before.lost if isinstance(before, HalfOpen) else 0
+        if after.lost > known:
+            events.append(ProbeLost(name=name, epoch=after.epoch, at=now, lost=after.lost))
+    if after.epoch != before.epoch:
+        events.append(_transition(name, before, after, now))
+    elif isinstance(after, Observing) and isinstance(before, Observing):
+        if after.trips > before.trips:
+            events.append(_would_trip(name, after, now))
+    return tuple(events)
+
+
+def _transition(name: str, before: Phase, after: Phase, now: float) -> Transition:
+    is_open = isinstance(after, Open)
+    return Transition(
+        name=name,
+        epoch=after.epoch,
+        at=now,
+        before=before.state,
+        after=after.state,
+        reason=getattr(after, "reason", ""),
+        retry_after=after.until - now if is_open else None,
+        failure=getattr(after, "failure", None),
+        evidence=after.evidence if is_open else None,
+    )
+
+
+def _would_trip(name: str, after: Observing, now: float) -> WouldTrip:
+    return WouldTrip(
+        name=name,
+        epoch=after.epoch,
+        at=now,
+        reason=after.reason,
+        failure=after.failure,
+        evidence=after.evidence,
+    )

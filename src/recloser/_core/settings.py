@@ -1,0 +1,159 @@
+"""A policy from plain values, with errors that show the path to the bad one.
+
+The keys are those of `Policy`; a rule or a recovery policy is a mapping that names it:
+
+    {"trip": {"any": [{"consecutive_failures": 5},
+                      {"failure_rate": 0.5, "window": {"seconds": 60}},
+                      {"slow_call_rate": 0.8, "slower_than": 2, "window": {"calls": 100}}]},
+     "recovery": {"backoff": 5, "factor": 2, "maximum": 300},
+     "probes": 3}
+
+A list of rules means any of them; a bare number means failures in a row, or seconds to
+wait. Numbers may be strings, as the environment has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+from .recovery import Backoff, Recovery, Wait
+from .trips import (
+    AllOf,
+    AnyOf,
+    ConsecutiveFailures,
+    FailureRate,
+    SlowCallRate,
+    TripRule,
+)
+from .windows import CountWindow, TimeWindow, Window
+
+_Table = dict[str, Any]
+T = TypeVar("T")
+
+
+def policy_fields(settings: object) -> _Table:
+    """Return the arguments for `Policy` that `settings` describes."""
+    table = _table("", settings)
+    known = {"trip", "recovery", "probes", "probe_concurrency", "probe_lease"}
+    _only("", table, known)
+    readers: dict[str, Callable[[str, object], object]] = {"trip": _trip, "recovery": _recovery}
+    fields = {key: readers.get(key, _number)(key, value) for key, value in table.items()}
+    return fields
+
+
+def _trip(path: str, value: object) -> TripRule | float:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return _made(path, AnyOf, *_each(path, cast("Sequence[object]", value)))
+    if not isinstance(value, Mapping):
+        return _number(path, value)
+    table = _table(path, value)
+    for key, kind in (("any", AnyOf), ("all", AllOf)):
+        if key in table:
+            _only(path, table, {key})
+            rules = _each(f"{path}.{key}", _list(f"{path}.{key}", table[key]))
+            return _made(path, kind, *rules)
+    return _rule(path, table)
+
+
+def _each(path: str, values: Sequence[object]) -> list[TripRule]:
+    rules = [_trip(f"{path}[{at}]", value) for at, value in enumerate(values)]
+    if not rules:
+        msg = f"{path}: must name at least one rule, got {values!r}"
+        raise ValueError(msg)
+    return [
+        rule if isinstance(rule, TripRule) else _made(f"{path}[{at}]", ConsecutiveFailures, rule)
+        for at, rule in enumerate(rules)
+    ]
+
+
+_RULES: dict[str, tuple[Callable[..., TripRule], set[str]]] = {
+    "consecutive_failures": (ConsecutiveFailures, {"slower_than", "within"}),
+    "failure_rate": (FailureRate, {"window", "minimum_calls"}),
+    "slow_call_rate": (SlowCallRate, {"slower_than", "window", "minimum_calls"}),
+}
+
+
+def _rule(path: str, table: _Table) -> TripRule:
+    key = _one_of(path, table, [*_RULES, "any", "all"])
+    kind, options = _RULES[key]
+    return _named(path, table, key, kind, options)
+
+
+def _recovery(path: str, value: object) -> Recovery | float:
+    if not isinstance(value, Mapping):
+        return _number(path, value)
+    table = _table(path, value)
+    key = _one_of(path, table, ["wait", "backoff"])
+    shared = {"jitter", "longest_hint"}
+    if key == "wait":
+        return _named(path, table, key, Wait, shared)
+    return _named(path, table, key, Backoff, shared | {"factor", "maximum", "fade"})
+
+
+def _window(path: str, value: object) -> Window:
+    table = _table(path, value)
+    key = _one_of(path, table, ["seconds", "calls"])
+    kind = TimeWindow if key == "seconds" else CountWindow
+    return cast("Window", _named(path, table, key, kind, set()))
+
+
+def _named(path: str, table: _Table, key: str, kind: Callable[..., T], options: set[str]) -> T:
+    """Make the value that `key` names: its number first, the options by name."""
+    _only(path, table, {key, *options})
+    readers: dict[str, Callable[[str, object], object]] = {"window": _window}
+    fields = {
+        name: readers.get(name, _number)(f"{path}.{name}", value)
+        for name, value in table.items()
+        if name != key
+    }
+    return _made(f"{path}.{key}", kind, _number(f"{path}.{key}", table[key]), **fields)
+
+
+def _made(path: str, kind: Callable[..., T], *args: object, **fields: object) -> T:
+    try:
+        return kind(*args, **fields)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def _number(path: str, value: object) -> Any:  # whatever is no number is refused by its range
+    if not isinstance(value, str):
+        return value
+    for read in (int, float):
+        try:
+            return read(value)
+        except ValueError:
+            continue
+    msg = f"{path}: must be a number, got {value!r}"
+    raise ValueError(msg)
+
+
+def _table(path: str, value: object) -> _Table:
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return dict(cast("Mapping[str, Any]", value))
+    msg = f"{path or 'settings'}: must be a mapping with string keys, got {value!r}"
+    raise TypeError(msg)
+
+
+def _list(path: str, value: object) -> Sequence[object]:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return cast("Sequence[object]", value)
+    msg = f"{path}: must be a list, got {value!r}"
+    raise TypeError(msg)
+
+
+def _only(path: str, table: _Table, known: set[str]) -> None:
+    for key in table:
+        if key not in known:
+            place = f"{path}.{key}" if path else key
+            msg = f"{place}: unknown; known here: {', '.join(sorted(known))}"
+            raise ValueError(msg)
+
+
+def _one_of(path: str, table: _Table, names: list[str]) -> str:
+    found = [name for name in names if name in table]
+    if len(found) == 1:
+        return found[0]
+    msg = f"{path}: must have exactly one of {', '.join(names)}, got {table!r}"
+    raise ValueError(msg)
