@@ -1,0 +1,117 @@
+# Everything here needs a Python >= 3.11, make, and a package index: each target makes
+# the environment it uses, inside the clone, when pyproject.toml has changed.
+#
+#   make demo                       make test ARGS='-k half_open'
+#   make test PYTHON=python3.13     (`make clean` first, to change the interpreter)
+
+PYTHON ?= python3
+ARGS ?=
+
+SCRIPTS := .ci/run $(wildcard tools/get-*)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test coverage lint format types contracts check bench bench-peers \
+	traps proof news clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# --- environments -----------------------------------------------------------------------
+
+define require_python
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "recloser needs Python >= 3.11; say which: make PYTHON=/path/to/python" >&2; exit 1; }
+endef
+
+# $(1): extras. The pip of a new environment may be too old for its interpreter.
+define environment
+$(require_python)
+$(PYTHON) -m venv $(@D)
+$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$(1)]'
+@touch $@
+endef
+
+.venv/stamp: pyproject.toml
+	$(call environment,full)
+
+.venv-tools/stamp: pyproject.toml
+	$(call environment,lint,types)
+
+.venv-demo/stamp: pyproject.toml
+	$(call environment,demo)
+
+.venv-bench/stamp: pyproject.toml
+	$(call environment,bench)
+
+.venv-rivals/stamp: pyproject.toml
+	$(call environment,bench,rivals)
+
+# --- what people run --------------------------------------------------------------------
+
+demo: .venv-demo/stamp ## the main job: a failing service, with and without a breaker
+	.venv-demo/bin/recloser demo $(ARGS)
+
+test: .venv/stamp ## the whole suite
+	.venv/bin/python -m pytest --numprocesses=auto $(ARGS)
+
+coverage: .venv/stamp ## the whole suite, with branch coverage
+	.venv/bin/python -m coverage erase
+	.venv/bin/python -m coverage run -m pytest $(ARGS)
+	.venv/bin/python -m coverage combine --quiet
+	.venv/bin/python -m coverage report
+
+lint: .venv-tools/stamp ## ruff (rules and format) and shellcheck
+	.venv-tools/bin/ruff check .
+	.venv-tools/bin/ruff format --check .
+	.venv-tools/bin/shellcheck $(SCRIPTS)
+
+format: .venv-tools/stamp ## let ruff repair and format what it can
+	.venv-tools/bin/ruff check --fix .
+	.venv-tools/bin/ruff format .
+
+# The checkers live apart from what they check, but resolve imports where that is installed.
+types: .venv/stamp .venv-tools/stamp ## mypy and pyright, both strict
+	.venv-tools/bin/mypy --python-executable .venv/bin/python
+	.venv-tools/bin/pyright --pythonpath .venv/bin/python
+
+contracts: .venv-tools/stamp ## which package may import which
+	.venv-tools/bin/lint-imports --no-logo
+
+check: lint types contracts test ## what a change has to pass
+
+bench: .venv-bench/stamp ## our figures
+	.venv-bench/bin/python -m benchmarks $(ARGS)
+
+bench-peers: .venv-rivals/stamp ## our figures beside those of every rival
+	.venv-rivals/bin/python -m benchmarks --peers $(ARGS)
+
+traps: .venv-rivals/stamp ## the pitfall list, given to us and to every rival
+	.venv-rivals/bin/python -m benchmarks.traps $(ARGS)
+
+proof: .venv/stamp ## properties and interleavings, with many more examples than `test`
+	HYPOTHESIS_PROFILE=thorough .venv/bin/python -m pytest --core --numprocesses=auto $(ARGS)
+
+news: .venv-tools/stamp ## the changelog entry that the fragments in news/ make
+	.venv-tools/bin/towncrier build --draft --version next
+
+# The core tests on another interpreter: make test-on-3.13t PYTHON=/path/to/python3.13t
+# Its pip may be missing or too old, so ours installs; where a package has no wheel for a
+# rare build, an older release with one will do.
+test-on-%: .venv-on-%/stamp
+	$(<D)/bin/python -m pytest --core --numprocesses=auto $(ARGS)
+
+.venv-on-%/stamp: pyproject.toml | .venv/stamp
+	$(require_python)
+	$(PYTHON) -m venv --without-pip --clear $(@D)
+	.venv/bin/python -m pip --python $(@D)/bin/python install --quiet \
+		--disable-pip-version-check --prefer-binary --editable '.[test]'
+	@touch $@
+
+.PRECIOUS: .venv-on-%/stamp
+
+clean: ## remove environments, caches and reports
+	rm -rf .venv .venv-* build dist htmlcov mutants demo-output .coverage .coverage.* \
+		.mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,90 @@
+"""The types of everything else a user holds. Never run: `make types`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import assert_type
+
+from recloser import (
+    Backoff,
+    CircuitBreaker,
+    CircuitOpenError,
+    ConsecutiveFailures,
+    CountWindow,
+    FailureRate,
+    Policy,
+    SlowCallRate,
+    State,
+    TimeWindow,
+    Wait,
+)
+
+ANSWER = 42
+
+
+def plain(amount: int, *, currency: str = "EUR") -> str:
+    return f"{amount} {currency}"
+
+
+async def coroutine(amount: int) -> str:
+    return str(amount)
+
+
+def every_option_is_accepted() -> None:
+    CircuitBreaker("a", trip=5, recovery=30, probes=3, probe_concurrency=2)
+    CircuitBreaker("b", recovery=timedelta(minutes=1), probe_lease=30.0)
+    CircuitBreaker(
+        "c",
+        trip=ConsecutiveFailures(5)
+        | FailureRate(0.5, window=TimeWindow(60), minimum_calls=20)
+        & SlowCallRate(0.8, slower_than=2.0, window=CountWindow(100), minimum_calls=20),
+        recovery=Backoff(5, factor=2, maximum=300),
+        ignore=(ValueError,),
+        successes=(LookupError,),
+        failures=(OSError,),
+        failure_result=lambda result: result is None,
+        initial_state=State.CLOSED,
+    )
+    CircuitBreaker("d", policy=Policy(probes=3, recovery=Wait(10)))
+    CircuitBreaker("e", Policy())  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
+
+
+async def calling_by_hand_keeps_types(breaker: CircuitBreaker) -> None:
+    assert_type(breaker.call(plain, 1, currency="CHF"), str)
+    assert_type(await breaker.acall(coroutine, 1), str)
+    breaker.call(plain, "1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await breaker.acall(plain, 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def a_with_block_swallows_nothing(breaker: CircuitBreaker) -> int:
+    with breaker:
+        return ANSWER  # a manager that may swallow makes checkers miss a return here
+
+
+async def an_async_with_block_swallows_nothing(breaker: CircuitBreaker) -> int:
+    async with breaker:
+        return ANSWER
+
+
+async def permits(breaker: CircuitBreaker) -> None:
+    permit = breaker.acquire(timeout=2.0)
+    permit.success()
+    with await breaker.aacquire(timeout=2.0):
+        pass
+    maybe = breaker.try_acquire()
+    maybe.release()  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]
+    if maybe is not None:
+        assert_type(maybe.is_probe, bool)
+        maybe.failure(OSError())
+
+
+def what_a_rejection_tells(error: CircuitOpenError) -> None:
+    assert_type(error.name, str)
+    assert_type(error.state, State)
+    assert_type(error.retry_after, float | None)
+    assert_type(error.reason, str)
+
+
+def what_a_breaker_tells(breaker: CircuitBreaker) -> None:
+    assert_type(breaker.state, State)
+    assert_type(breaker.explain(), str)

@@ -1,0 +1,141 @@
+"""What a guarded function still is to a type checker. Never run: `make types`."""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+)
+from typing import Any, TypeVar, assert_type
+
+from recloser import CircuitBreaker
+
+T = TypeVar("T")
+
+payments = CircuitBreaker("payments")
+
+
+@payments
+def charge(amount: int, *, currency: str = "EUR") -> str:
+    return f"{amount} {currency}"
+
+
+@payments
+async def acharge(amount: int, *, currency: str = "EUR") -> str:
+    return f"{amount} {currency}"
+
+
+@payments
+def pages(first: int) -> Iterator[str]:
+    yield str(first)
+
+
+@payments
+def dialogue(first: int) -> Generator[str, int, bytes]:
+    answer = yield str(first)
+    return bytes(answer)
+
+
+@payments
+async def apages(first: int) -> AsyncIterator[str]:
+    yield str(first)
+
+
+@payments
+async def adialogue(first: int) -> AsyncGenerator[str, int]:
+    yield str(first)
+
+
+@payments
+def first_of(items: list[T]) -> T:
+    return items[0]
+
+
+@payments(ignore=(KeyError,), wait=2.0)
+def lookup(key: str) -> bytes:
+    return key.encode()
+
+
+@payments(ignore=(KeyError,))
+async def alookup(key: str) -> bytes:
+    return key.encode()
+
+
+class Gateway:
+    @payments
+    def charge(self, amount: int) -> str:
+        return str(amount)
+
+    @payments
+    async def acharge(self, amount: int) -> str:
+        return str(amount)
+
+    @classmethod
+    @payments
+    def default(cls) -> Gateway:
+        return cls()
+
+    @payments
+    @classmethod
+    def other(cls) -> Gateway:
+        return cls()
+
+    @staticmethod
+    @payments
+    def currencies() -> list[str]:
+        return ["EUR"]
+
+    @payments
+    @staticmethod
+    def countries() -> list[str]:
+        return ["FR"]
+
+
+def parameters_and_results_stay() -> None:
+    assert_type(charge(1), str)
+    assert_type(charge(amount=1, currency="CHF"), str)
+    assert_type(lookup("key"), bytes)
+    assert_type(first_of([1]), int)
+    assert_type(pages(1), Iterator[str])
+    assert_type(dialogue(1), Generator[str, int, bytes])
+    assert_type(apages(1), AsyncIterator[str])
+    assert_type(adialogue(1), AsyncGenerator[str, int])
+
+
+async def colour_stays() -> None:
+    assert_type(acharge(1), Coroutine[Any, Any, str])
+    assert_type(await acharge(1, currency="CHF"), str)
+    assert_type(await alookup("key"), bytes)
+    async for page in apages(1):
+        assert_type(page, str)
+    for page in pages(1):
+        assert_type(page, str)
+
+
+async def methods_stay_methods(gateway: Gateway) -> None:
+    assert_type(gateway.charge(1), str)
+    assert_type(await gateway.acharge(1), str)
+    assert_type(Gateway.charge(gateway, 1), str)
+    assert_type(Gateway.default(), Gateway)
+    assert_type(Gateway.other(), Gateway)
+    assert_type(Gateway.currencies(), list[str])
+    assert_type(Gateway.countries(), list[str])
+
+
+def a_wrong_call_is_an_error(gateway: Gateway) -> None:
+    charge("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    charge(1, "EUR")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    charge()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    lookup(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    gateway.charge("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def fits_where_the_plain_function_fits() -> None:
+    plain: Callable[[int], str] = charge
+    coroutine: Callable[[int], Coroutine[Any, Any, str]] = acharge
+    assert_type(plain(1), str)
+    assert_type(coroutine(1), Coroutine[Any, Any, str])
