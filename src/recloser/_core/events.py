@@ -9,11 +9,11 @@ from __future__ import annotations
 from .outcomes import FailureInfo, Kind
 from .phases import HalfOpen, Observing, Open, Phase
 from .states import State
-from .values import Value
+from .values import Struct
 from .windows import Evidence
 
 
-class Event(Value):
+class Event(Struct):
     """Something happened to a breaker.
 
     Attributes:
@@ -129,7 +129,7 @@ def difference(name: str, before: Phase, after: Phase, now: float) -> tuple[Even
 
 
 def _transition(name: str, before: Phase, after: Phase, now: float) -> Transition:
-    is_open = isinstance(after, Open)
+    opened = after if isinstance(after, Open) else None
     return Transition(
         name=name,
         epoch=after.epoch,
@@ -137,9 +137,9 @@ def _transition(name: str, before: Phase, after: Phase, now: float) -> Transitio
         before=before.state,
         after=after.state,
         reason=getattr(after, "reason", ""),
-        retry_after=after.until - now if is_open else None,
+        retry_after=opened.until - now if opened else None,
         failure=getattr(after, "failure", None),
-        evidence=after.evidence if is_open else None,
+        evidence=opened.evidence if opened else None,
     )
 
 

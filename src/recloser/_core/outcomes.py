@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from .values import Value
+from .values import Struct
 
 
-class FailureInfo(Value):
+class FailureInfo(Struct):
     """What is remembered of a failed call. It keeps no exception, hence no frames.
 
     Attributes:

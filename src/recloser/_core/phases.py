@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple
 
 from .outcomes import FailureInfo
 from .states import State
-from .values import Value
+from .values import Struct
 from .windows import Evidence
 
 
@@ -37,7 +37,7 @@ class Admission(NamedTuple):
     place: int | None = None
 
 
-class Closed(Value):
+class Closed(Struct):
     """Calls go through."""
 
     state: ClassVar[State] = State.CLOSED
@@ -47,7 +47,7 @@ class Closed(Value):
     """Trips in a row before this period, as far as recovery remembers them."""
 
 
-class Open(Value):
+class Open(Struct):
     """Calls are rejected until the wait is over."""
 
     state: ClassVar[State] = State.OPEN
@@ -61,7 +61,7 @@ class Open(Value):
     origin: Origin = Origin.HERE
 
 
-class HalfOpen(Value):
+class HalfOpen(Struct):
     """One round of probes. Closing needs `Policy.probes` successes."""
 
     state: ClassVar[State] = State.HALF_OPEN
@@ -81,7 +81,7 @@ class HalfOpen(Value):
     """Probes whose lease ended and whose outcome has not come."""
 
 
-class ForcedOpen(Value):
+class ForcedOpen(Struct):
     """Calls are rejected until somebody resets."""
 
     state: ClassVar[State] = State.FORCED_OPEN
@@ -91,7 +91,7 @@ class ForcedOpen(Value):
     origin: Origin = Origin.HERE
 
 
-class Disabled(Value):
+class Disabled(Struct):
     """Calls go through and count for nothing."""
 
     state: ClassVar[State] = State.DISABLED
@@ -100,7 +100,7 @@ class Disabled(Value):
     origin: Origin = Origin.HERE
 
 
-class Observing(Value):
+class Observing(Struct):
     """Calls go through and are counted; what would have happened is noted."""
 
     state: ClassVar[State] = State.METRICS_ONLY
@@ -128,7 +128,7 @@ class Command(Enum):
     RESET = "reset"
 
 
-class Word(Value):
+class Word(Struct):
     """What a link says about a breaker elsewhere.
 
     Attributes:
@@ -144,7 +144,7 @@ class Word(Value):
     reason: str = ""
 
 
-class Link(Value):
+class Link(Struct):
     """Who brings words: where they come from, and the last one that was accepted."""
 
     origin: Origin

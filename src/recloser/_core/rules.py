@@ -218,8 +218,8 @@ def _first_round(phase: Open, now: float) -> HalfOpen:
 
 def _give_place(policy: Policy, phase: HalfOpen, now: float) -> Admitted | Refused:
     alive = tuple(place for place in phase.places if now < place.until)
-    free = len(alive) < policy.probe_concurrency
-    if not free or len(alive) + phase.successes >= policy.probes:  # I2
+    taken = len(alive) + phase.successes
+    if alive and (len(alive) >= policy.probe_concurrency or taken >= policy.probes):  # I2
         first = min(place.until for place in alive)
         return Refused(phase.reason, _time_left(first, now))
     place = Place(phase.issued + 1, now + policy.probe_lease)

@@ -223,8 +223,8 @@ class SlowCallRate(_Rate):
     ) -> None:
         """Check every number."""
         super().__init__(
-            slower_than=ranges.seconds("slower_than", slower_than),
             **_rate_fields(rate, window, minimum_calls),
+            slower_than=ranges.seconds("slower_than", slower_than),
         )
 
     def wakes(self, outcome: Outcome) -> bool:

@@ -2,7 +2,7 @@
 
 Hand-written because a frozen slotted dataclass costs half a millisecond of import
 time each and brings `inspect` with it; thirty of them would be most of the budget
-for `import recloser`. Type checkers see these classes as frozen dataclasses.
+for `import recloser`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Any, ClassVar, NoReturn, Self, dataclass_transform
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, eq_default=True)
 class Value:
-    """A frozen value. Fields are the annotations; class attributes are their defaults.
+    """A frozen value with an `__init__` of its own. Fields are the annotations; class attributes are their defaults.
 
     Equal when the types and all fields are equal. Hashable if its fields are.
     Safe to share between threads and tasks: nothing changes after construction.
@@ -84,3 +83,8 @@ class Value:
         """Show the fields by name."""
         inside = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._fields)
         return f"{type(self).__name__}({inside})"
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, eq_default=True)
+class Struct(Value):
+    """A frozen value made by naming its fields. Type checkers see a frozen dataclass."""

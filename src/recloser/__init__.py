@@ -1,0 +1,99 @@
+"""The circuit breaker for Python.
+
+Layout, each part importing only those below it:
+
+    cli            commands
+    compat, integrations, listeners, sharing, testing      the edges
+    _runtime       state, lock and calls: how a breaker is held
+    _core          values and rules: what a breaker decides
+
+To read it: `_core/phases` (what can be), `_core/rules` (what may change),
+`_runtime/recorders` (what is known), `_runtime/circuit` (who may change it),
+`_runtime/breaker` (how you hold it).
+"""
+
+from __future__ import annotations
+
+from ._core.errors import CircuitOpenError, PermitError, RecloserError, SharingError
+from ._core.events import (
+    CallbackFailed,
+    CallEnded,
+    Event,
+    Failed,
+    LateResult,
+    ProbeEnded,
+    ProbeLost,
+    ProbeStarted,
+    Rejected,
+    Transition,
+    WouldReject,
+    WouldTrip,
+)
+from ._core.outcomes import FailureInfo, Kind
+from ._core.phases import Origin, Word
+from ._core.policy import Policy
+from ._core.recovery import Backoff, Wait
+from ._core.states import State
+from ._core.trips import ConsecutiveFailures, FailureRate, SlowCallRate
+from ._core.windows import Counts, CountWindow, Evidence, TimeWindow
+from ._runtime.breaker import CircuitBreaker
+from ._runtime.group import BreakerGroup
+from ._runtime.guards import Guard, breaker_of
+from ._runtime.insight import Snapshot, Totals
+from ._runtime.permits import Permit
+from ._runtime.registry import Registry, breakers, get_breaker, reset_all
+
+__all__ = [
+    "Backoff",
+    "BreakerGroup",
+    "CallEnded",
+    "CallbackFailed",
+    "CircuitBreaker",
+    "CircuitOpenError",
+    "ConsecutiveFailures",
+    "CountWindow",
+    "Counts",
+    "Event",
+    "Evidence",
+    "Failed",
+    "FailureInfo",
+    "FailureRate",
+    "Guard",
+    "Kind",
+    "LateResult",
+    "Origin",
+    "Permit",
+    "PermitError",
+    "Policy",
+    "ProbeEnded",
+    "ProbeLost",
+    "ProbeStarted",
+    "RecloserError",
+    "Registry",
+    "Rejected",
+    "SharingError",
+    "SlowCallRate",
+    "Snapshot",
+    "State",
+    "TimeWindow",
+    "Totals",
+    "Transition",
+    "Wait",
+    "Word",
+    "WouldReject",
+    "WouldTrip",
+    "breaker_of",
+    "breakers",
+    "get_breaker",
+    "reset_all",
+]
+
+
+def __getattr__(name: str) -> str:
+    """Look the version up when somebody asks for it."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("recloser")
+    msg = f"module 'recloser' has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -1,0 +1,1 @@
+"""State, lock and calls: everything that acts on what the rules decide."""

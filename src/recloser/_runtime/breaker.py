@@ -1,0 +1,446 @@
+"""How you hold it: options in, delegates out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, final, overload
+
+from .._core import ranges
+from .._core.phases import Command
+from .._core.policy import Policy
+from .._core.rules import Refused
+from .._core.states import State
+from .circuit import Circuit
+from .classify import Classifier
+from .gate import Gate
+from .guards import Guard, decorate
+from .insight import describe, explain, snapshot
+from .managers import SLOTS, Blocks, BlockType
+from .permits import Permit
+from .registry import Registry, default_registry
+from .switch import is_disabled
+from .taps import listen
+from .vocabulary import unknown_option
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from datetime import timedelta
+    from types import TracebackType
+    from typing import Never, ParamSpec, Self
+
+    from .._core.recovery import Recovery
+    from .._core.trips import TripRule
+    from .classify import ErrorTests
+    from .guards import FallbackGuard
+    from .insight import Snapshot
+    from .links import LinkProtocol
+    from .publishing import Listener
+    from .watching import Watch
+
+    P = ParamSpec("P")
+
+F = TypeVar("F", bound="Callable[..., Any]")
+R = TypeVar("R")
+R2 = TypeVar("R2")
+
+
+@final
+class CircuitBreaker(metaclass=BlockType):
+    """Guards calls to one thing that can fail.
+
+    One object for every shape of call: decorate functions, coroutine functions,
+    generators, async generators and methods with it, or use `call`, `acall`, `with`,
+    `async with`, `acquire`. Threads, asyncio tasks, trio tasks and free-threaded
+    interpreters share it at will; your code never runs under its lock. More than ten
+    public methods, because all of these are one idea held in different ways.
+
+    Args:
+        name: Shown in errors, events and logs; any non-empty string.
+        policy: The settings to begin with; the five below replace single ones.
+        trip, recovery, probes, probe_concurrency, probe_lease: See `Policy`.
+        ignore: Exceptions that say nothing about the dependency (neutral): types,
+            predicates, or an iterable of both. Default none.
+        successes: Exceptions by which the dependency answered. Default none.
+        failures: Exceptions that count. Default every `Exception`. Asked in this order:
+            `ignore`, `successes`, `failures`; what is left is a success. Cancellation,
+            `KeyboardInterrupt` and this library's own errors are neutral without asking.
+        failure_result: Predicate: is this returned value a failure? Default none.
+        retry_after: Function of a failing exception or result that returns the server's
+            hint in seconds (Retry-After), or None. It may lengthen the wait up to the
+            recovery policy's `longest_hint`. Default none.
+        listeners: Callables that take an event, or objects with `on_...` methods. They
+            run on the thread that made the call, without a lock: keep them short.
+        clock: Returns seconds and never goes back. Default `time.monotonic`.
+        share: A link that brings words from other processes. Default none.
+        registry: Where the breaker can be found by name. Default the process's own;
+            "none" for nowhere.
+        initial_state: Any state but half_open; open begins a wait. Default closed.
+
+    Raises:
+        TypeError, ValueError: An option is of the wrong type or out of range; the
+            message shows the value and the rule.
+    """
+
+    if TYPE_CHECKING:
+
+        def __enter__(self) -> Self:
+            """Begin a guarded block.
+
+            Raises:
+                CircuitOpenError: The block was rejected.
+            """
+
+        def __exit__(
+            self,
+            kind: type[BaseException] | None,
+            error: BaseException | None,
+            trace: TracebackType | None,
+        ) -> None:
+            """Judge the block by how it ended."""
+
+        async def __aenter__(self) -> Self:
+            """Begin a guarded block in a task."""
+
+        async def __aexit__(
+            self,
+            kind: type[BaseException] | None,
+            error: BaseException | None,
+            trace: TracebackType | None,
+        ) -> None:
+            """Judge the block by how it ended."""
+
+    else:
+        __slots__ = (*SLOTS, "__weakref__", "_circuit", "_gate")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        policy: Policy | None = None,
+        trip: TripRule | int | None = None,
+        recovery: Recovery | float | timedelta | None = None,
+        probes: int | None = None,
+        probe_concurrency: int | None = None,
+        probe_lease: float | timedelta | None = None,
+        ignore: ErrorTests = (),
+        successes: ErrorTests = (),
+        failures: ErrorTests = (Exception,),
+        failure_result: Callable[[Any], object] | None = None,
+        retry_after: Callable[[Any], float | None] | None = None,
+        listeners: Iterable[Listener] = (),
+        clock: Callable[[], float] = time.monotonic,
+        share: LinkProtocol | None = None,
+        registry: Registry | Literal["none"] = default_registry,
+        initial_state: State = State.CLOSED,
+        **unknown: Never,
+    ) -> None:
+        """Check everything, then begin in `initial_state`."""
+        for option in unknown:
+            raise unknown_option(option)
+        changes = {
+            "trip": trip,
+            "recovery": recovery,
+            "probes": probes,
+            "probe_concurrency": probe_concurrency,
+            "probe_lease": probe_lease,
+        }
+        _check_name(name)
+        state = _initial(initial_state)
+        _check_registry(registry)
+        settings = _changed(policy, changes)
+        circuit = Circuit(name, settings, _clock(clock), state)
+        circuit.publisher.set(listeners)
+        classifier = Classifier(
+            circuit.publisher.mishap,
+            ignore=ignore,
+            successes=successes,
+            failures=failures,
+            failure_result=failure_result,
+            retry_after=retry_after,
+        )
+        self._circuit = circuit
+        self._gate = Gate(circuit, classifier)
+        Blocks(self, self._gate)
+        listen(circuit)
+        if share is not None:
+            _attach(circuit, share)
+        if not isinstance(registry, str):
+            registry.add(self)
+
+    # -- around functions ------------------------------------------------------------
+
+    @overload
+    def __call__(self, function: F, /) -> F: ...
+    @overload
+    def __call__(
+        self,
+        *,
+        fallback: Callable[..., R2],
+        ignore: ErrorTests = ...,
+        successes: ErrorTests = ...,
+        failures: ErrorTests = ...,
+        failure_result: Callable[[Any], object] | None = ...,
+        retry_after: Callable[[Any], float | None] | None = ...,
+        wait: float | timedelta | None = ...,
+    ) -> FallbackGuard[R2]: ...
+    @overload
+    def __call__(
+        self,
+        *,
+        ignore: ErrorTests = ...,
+        successes: ErrorTests = ...,
+        failures: ErrorTests = ...,
+        failure_result: Callable[[Any], object] | None = ...,
+        retry_after: Callable[[Any], float | None] | None = ...,
+        wait: float | timedelta | None = ...,
+    ) -> Guard: ...
+    def __call__(self, function: Any = None, /, **options: Any) -> Any:
+        """Guard a function, or make a guard with other options on this circuit.
+
+        With a function: return it guarded, with its signature, name and colour. With
+        options: return a `Guard` of this circuit that judges calls its own way; what is
+        not given is as on the breaker.
+
+        Args:
+            function: A function, coroutine function, generator, async generator, method,
+                `staticmethod`, `classmethod`, partial or callable object.
+            fallback: Runs instead of a rejected call, never after a failed one, with the
+                call's arguments, and `rejection=` if it has such a parameter.
+            wait: Seconds, > 0, that a call may wait for a place before it is rejected.
+            options: `ignore`, `successes`, `failures`, `failure_result`, `retry_after`.
+
+        Raises:
+            TypeError: The function cannot be guarded; the message says what to do.
+        """
+        if function is not None:
+            return decorate(self, self._gate, function)
+        return Guard(self, self._gate, options)
+
+    def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a plain function, guarded.
+
+        Raises:
+            CircuitOpenError: The call was rejected.
+            TypeError: It is a coroutine function: use `acall`.
+        """
+        return self._gate.call(function, args, kwargs)
+
+    async def acall(
+        self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Call a function and await what it returns, guarded.
+
+        Raises:
+            CircuitOpenError: The call was rejected; nothing was called.
+        """
+        result: R = await self._gate.ask_async(function, args, kwargs)
+        return result
+
+    # -- permits ---------------------------------------------------------------------
+
+    def acquire(self, *, timeout: float | timedelta | None = None) -> Permit:
+        """Take the right to make one call; settle it exactly once.
+
+        Args:
+            timeout: Seconds, > 0, to wait for a place, blocking the thread. Default
+                None: do not wait.
+
+        Raises:
+            CircuitOpenError: There is no place, or none came free in time.
+        """
+        if timeout is None:
+            return Permit(self._gate, self._gate.admit())
+        seconds = ranges.seconds("timeout", timeout)
+        return Permit(self._gate, self._gate.wait_for_entry(seconds))
+
+    async def aacquire(self, *, timeout: float | timedelta | None = None) -> Permit:
+        """Take the right to make one call, waiting without blocking the loop.
+
+        See `acquire`. Works on asyncio and trio.
+        """
+        if timeout is None:
+            return Permit(self._gate, self._gate.admit())
+        seconds = ranges.seconds("timeout", timeout)
+        return Permit(self._gate, await self._gate.wait_for_entry_async(seconds))
+
+    def try_acquire(self) -> Permit | None:
+        """Take the right to make one call, or return None; a None counts as rejected."""
+        verdict = self._circuit.attempt()
+        if isinstance(verdict, Refused):
+            self._circuit.reject(verdict)
+            return None
+        return Permit(self._gate, verdict)
+
+    # -- looking ---------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The breaker's name."""
+        return self._circuit.name
+
+    @property
+    def state(self) -> State:
+        """What the breaker does with calls. Reading it changes nothing.
+
+        It stays `open` after the wait, until a call comes: that call is the probe.
+        """
+        return self._circuit.phase.state
+
+    @property
+    def policy(self) -> Policy:
+        """The settings in force."""
+        return self._circuit.policy
+
+    def snapshot(self) -> Snapshot:
+        """Return everything at one moment, frozen; changes nothing."""
+        return snapshot(self._circuit)
+
+    def explain(self) -> str:
+        """Return one paragraph that a person can act on."""
+        return explain(self._circuit)
+
+    def events(self, *, buffer: int = 1000) -> Watch:
+        """Return an async iterator over the breaker's events, for asyncio and trio.
+
+        Args:
+            buffer: Events kept for a consumer that is behind, at least 1. When it is
+                full the oldest are dropped and counted in `dropped`. Default 1000.
+        """
+        from .watching import Watch
+
+        return Watch(self._circuit, ranges.whole("buffer", buffer))
+
+    # -- operating -------------------------------------------------------------------
+
+    def trip(self) -> None:
+        """Open now, as a rule would: wait, then probe. Nothing changes if it is open.
+
+        Raises:
+            ValueError: Somebody holds the breaker; reset it first.
+        """
+        self._circuit.command(Command.TRIP)
+
+    def force_open(self) -> None:
+        """Reject every call until `reset` (other libraries: *isolate*)."""
+        self._circuit.command(Command.FORCE_OPEN)
+
+    def disable(self) -> None:
+        """Let every call through and count nothing, until `reset`."""
+        self._circuit.command(Command.DISABLE)
+
+    def observe(self) -> None:
+        """Let every call through and count, and say what would have happened."""
+        self._circuit.command(Command.OBSERVE)
+
+    def reset(self) -> None:
+        """Close, with a new period, no evidence and no memory of past trips."""
+        self._circuit.command(Command.RESET)
+
+    def reconfigure(self, **changes: Any) -> None:  # the fields of Policy, checked by it
+        """Replace settings while running; state and evidence stay.
+
+        Evidence of windows that the new policy keeps is kept; new windows begin empty.
+        A wait that has begun ends as it was going to. A function that was decorated
+        while no rule needed a clock takes a slower path once one does, until it is
+        decorated again.
+
+        Args:
+            changes: Fields of `Policy`, or `policy=` for all at once.
+
+        Raises:
+            TypeError, ValueError: A value is bad; nothing was changed.
+        """
+        base = changes.pop("policy", None) or self.policy
+        self._circuit.reconfigure(_changed(base, changes))
+
+    def add_listener(self, listener: Listener) -> None:
+        """Tell one more listener of what happens from now on."""
+        self._circuit.publisher.set((*self._circuit.publisher.listeners, listener))
+        listen(self._circuit)
+
+    def remove_listener(self, listener: Listener) -> None:
+        """Tell a listener no longer; unknown ones are ignored."""
+        listeners = self._circuit.publisher.listeners
+        self._circuit.publisher.set(other for other in listeners if other is not listener)
+        listen(self._circuit)
+
+    # -- as a value ------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        """Show name and state in one line."""
+        return describe(self._circuit)
+
+    def __copy__(self) -> CircuitBreaker:
+        """Return the same breaker: a copy would not know what the original knows."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> CircuitBreaker:
+        """Return the same breaker."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse pickling: another process has another circuit."""
+        msg = f"a breaker cannot be pickled: pass its name, {self.name!r}, and find it with get_breaker()"
+        raise TypeError(msg)
+
+    def __init_subclass__(cls) -> NoReturn:
+        """Refuse subclassing: combine breakers and policies instead."""
+        msg = "CircuitBreaker is final: hold one instead of deriving from it"
+        raise TypeError(msg)
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str):
+        msg = f"name must be a string, got {name!r}"
+        raise TypeError(msg)
+    if not name:
+        msg = "name must not be empty, got ''"
+        raise ValueError(msg)
+
+
+def _check_registry(registry: object) -> None:
+    if not isinstance(registry, Registry) and registry != "none":
+        msg = f'registry must be a Registry or "none", got {registry!r}'
+        raise TypeError(msg)
+
+
+def _initial(state: object) -> State:
+    try:
+        initial = State(state)
+    except ValueError:
+        msg = f"initial_state must be a State, got {state!r}"
+        raise ValueError(msg) from None
+    if initial is State.HALF_OPEN:
+        msg = "initial_state cannot be half_open: begin open, and the first call after the wait probes"
+        raise ValueError(msg)
+    return State.DISABLED if is_disabled() else initial
+
+
+def _clock(clock: object) -> Callable[[], float]:
+    if not callable(clock):
+        msg = f"clock must be callable, got {clock!r}"
+        raise TypeError(msg)
+    ranges.number("clock()", clock())
+    return clock
+
+
+def _changed(policy: Policy | None, changes: Mapping[str, Any]) -> Policy:
+    if policy is not None and not isinstance(policy, Policy):
+        msg = f"policy must be a Policy, got {policy!r}"
+        raise TypeError(msg)
+    given = {key: value for key, value in changes.items() if value is not None}
+    if policy is not None:
+        return policy.replace(**given) if given else policy
+    return Policy(**given) if given else _DEFAULT
+
+
+_DEFAULT = Policy()
+
+
+def _attach(circuit: Circuit, share: LinkProtocol) -> None:
+    if not callable(getattr(share, "attach", None)):
+        msg = f"share must be a link with an attach method, got {share!r}"
+        raise TypeError(msg)
+    listener = share.attach(circuit.name, lambda word: circuit.adopt(share, share.origin, word))
+    if listener is not None:
+        circuit.publisher.set((*circuit.publisher.listeners, listener))

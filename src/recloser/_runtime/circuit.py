@@ -1,0 +1,525 @@
+"""The only lock: read phase, ask the rules, swap phase and ticket, publish unlocked.
+
+Who writes what, under what, and what a reader can see:
+
+- `_current` is one tuple (phase, recorder), replaced in one store under `_lock`. Any
+  thread may read it at any time without the lock and sees a phase with its recorder.
+- The tickets in `namespace` are what compiled wrappers read, once per call. They follow
+  from `_current` and are set after it, under the lock. Between the two stores a caller
+  can see an old ticket: it then runs as a call of the old period, which is legal, and
+  its outcome is late. If an interrupt tears the two apart, the next locked visit of any
+  call sets them right (`_sync`).
+- Tallies are written under the lock, except `rejected`, a `Counter` stepped without it.
+- The clock, the random number, classification, listeners and waking all run outside the
+  lock; inside it there are only our own values. It is an `RLock`, because a signal
+  handler or a finaliser can call the breaker in the middle of a locked section; the
+  swap compares before it stores, so such a visitor's change is never overwritten.
+- After `fork` the child gets a new lock, frees the places of threads that are gone, and
+  sets its tickets from `_current`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from math import inf
+from random import random
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .._core import rules
+from .._core.errors import CircuitOpenError
+from .._core.events import (
+    CallEnded,
+    Event,
+    Failed,
+    LateResult,
+    ProbeEnded,
+    ProbeStarted,
+    Rejected,
+    WouldReject,
+    difference,
+)
+from .._core.outcomes import Kind, Outcome
+from .._core.phases import (
+    Admission,
+    Closed,
+    Command,
+    Disabled,
+    HalfOpen,
+    Link,
+    Observing,
+    Open,
+    Phase,
+    Word,
+)
+from .._core.rules import Refused
+from .._core.states import State
+from .._core.windows import Counts, Evidence, TimeWindow
+from . import reentry
+from .publishing import Publisher
+from .recorders import Counter, Recorder
+from .waiting import Queue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .._core.policy import Policy
+    from .waiting import Clock
+
+    Tap = Callable[[Iterator[object]], Iterator[object]]
+
+TICKETS = ("_recloser_ticket_0", "_recloser_ticket_1", "_recloser_ticket_2")
+"""The ticket for wrappers that read no clock, one after the call, or both around it."""
+
+INSIDE = 0
+"""The place of a call inside a probe: none of its own. Its outcome says nothing."""
+
+_NOTHING = Evidence()
+
+
+class Tally(NamedTuple):
+    """What happened since the breaker was made, beside what recorders count."""
+
+    neutral: int = 0
+    cancelled: int = 0
+    late: int = 0
+    lost: int = 0
+    trips: int = 0
+    would_trip: int = 0
+    would_reject: int = 0
+    fallbacks: int = 0
+
+
+class Entry(NamedTuple):
+    """One admitted call: what it writes to, and the right it was given."""
+
+    recorder: Recorder | None
+    admission: Admission
+    started: float | None
+
+
+class Circuit:
+    """One breaker's phase, record and lock. Shared by threads and tasks at will."""
+
+    __slots__ = (
+        "__weakref__",
+        "_current",
+        "_links",
+        "_lock",
+        "_owners",
+        "_retired",
+        "_seen",
+        "_tally",
+        "_tap",
+        "clock",
+        "name",
+        "namespace",
+        "on_swap",
+        "policy",
+        "publisher",
+        "queue",
+        "rejected",
+    )
+
+    def __init__(self, name: str, policy: Policy, clock: Clock, state: State) -> None:
+        """Begin in `state`."""
+        self.name = name
+        self.policy = policy
+        self.clock = clock
+        self._lock = threading.RLock()
+        self._seen = clock()
+        self._retired = Counts()
+        self._tally = Tally()
+        self._owners: dict[int, int] | None = None
+        self._links: dict[object, Link] | None = None
+        self._tap: Tap | None = None
+        self.rejected = Counter()
+        self.publisher = Publisher(name)
+        self.queue = Queue()
+        self.on_swap: Callable[[Recorder | None], None] | None = None
+        self.namespace: dict[str, Any] = {"_recloser_clock": clock}
+        before = Closed(epoch=0, since=self._seen)
+        self._current: tuple[Phase, Recorder | None] = (before, None)
+        self._install(before, rules.enter(policy, before, state, self._seen, random()))
+        _watch_forks(self)
+
+    # -- reading ---------------------------------------------------------------------
+
+    @property
+    def phase(self) -> Phase:
+        """The phase at this moment."""
+        return self._current[0]
+
+    def now(self) -> float:
+        """Read the clock, which stands still where the user's goes back."""
+        now = self.clock()
+        if not now >= self._seen:  # also when it is no number
+            return self._seen
+        self._seen = now
+        return now
+
+    def level(self) -> int:
+        """Return how much clock the policy needs: the index of its ticket."""
+        if self.policy.trip.slow_limit is not None:
+            return 2
+        windows = self.policy.trip.windows
+        return int(any(isinstance(window, TimeWindow) for window in windows))
+
+    def read(self) -> tuple[Phase, Evidence, Counts, Tally]:
+        """Return everything at one moment, changing nothing."""
+        now = self.now()
+        with self._lock:
+            phase, recorder = self._current
+            evidence = recorder.evidence(now) if recorder else _NOTHING
+            counts = _plus(self._retired, _totals_of(phase, recorder))
+            return phase, evidence, counts, self._tally
+
+    # -- admission -------------------------------------------------------------------
+
+    def attempt(self) -> Entry | Refused:
+        """Admit one call, or say why not; count nothing yet if it is refused."""
+        now = self.now()
+        phase, recorder = self._current
+        if isinstance(phase, HalfOpen) and reentry.is_in_probe(self, phase.epoch):
+            return Entry(None, Admission(phase.epoch, INSIDE), None)
+        verdict = rules.admit(self.policy, phase, now)
+        if isinstance(verdict, Refused):
+            return verdict
+        if verdict.phase is not phase or recorder is None:
+            return self._admit_probe(now)
+        if verdict.would_reject:
+            self._would_reject(phase, now)
+        elif self.namespace[TICKETS[-1]] is not recorder:
+            with self._lock:
+                self._sync()
+        return Entry(recorder, verdict.admission, self._start(now))
+
+    def reject(self, refused: Refused) -> CircuitOpenError:
+        """Count a rejection and return the error to raise for it."""
+        phase = self._current[0]
+        next(self.rejected.step)
+        failure = getattr(phase, "failure", None)
+        error = CircuitOpenError(self.name, phase.state, refused.retry_after, refused.reason, failure)
+        if self.publisher.wants(Rejected):
+            self._publish_rejection(phase, refused)
+        return error
+
+    def _publish_rejection(self, phase: Phase, refused: Refused) -> None:
+        self.publisher.publish(
+            Rejected(
+                name=self.name,
+                epoch=phase.epoch,
+                at=self.now(),
+                state=phase.state,
+                reason=refused.reason,
+                retry_after=refused.retry_after,
+            )
+        )
+
+    def _admit_probe(self, now: float) -> Entry | Refused:
+        events: tuple[Event, ...] = ()
+        with self._lock:
+            while True:
+                before, recorder = self._current
+                verdict = rules.admit(self.policy, before, now)
+                if isinstance(verdict, Refused):
+                    break
+                events = self._install(before, verdict.phase, now)
+                if self._current[0] is verdict.phase:
+                    recorder = self._current[1]
+                    break
+            if not isinstance(verdict, Refused) and verdict.admission.place is not None:
+                self._owners = {**(self._owners or {}), verdict.admission.place: threading.get_ident()}
+        if isinstance(verdict, Refused):
+            return verdict
+        self._publish(events)
+        self._publish_probe(verdict.admission, now)
+        return Entry(recorder, verdict.admission, self._start(now))
+
+    def _publish_probe(self, admission: Admission, now: float) -> None:
+        if admission.place is not None and self.publisher.wants(ProbeStarted):
+            event = ProbeStarted(name=self.name, epoch=admission.epoch, at=now, place=admission.place)
+            self.publisher.publish(event)
+
+    def _start(self, now: float) -> float | None:
+        return now if self.policy.trip.slow_limit is not None else None
+
+    def _would_reject(self, phase: Phase, now: float) -> None:
+        with self._lock:
+            self._add(would_reject=1)
+        if self.publisher.wants(WouldReject):
+            reason = getattr(phase, "reason", "")
+            self.publisher.publish(WouldReject(name=self.name, epoch=phase.epoch, at=now, reason=reason))
+
+    def watch_swaps(self, on_swap: Callable[[Recorder | None], None]) -> None:
+        """Call `on_swap` with the ticket, now and at each swap, under the lock."""
+        with self._lock:
+            self.on_swap = on_swap
+            self._sync()
+
+    def entry_of(self, recorder: Recorder, started: float | None) -> Entry:
+        """Return what a closed call was admitted with, from its ticket."""
+        return Entry(recorder, Admission(recorder.epoch), started)
+
+    def note_fallback(self) -> None:
+        """Count that a fallback ran instead of a rejected call."""
+        with self._lock:
+            self._add(fallbacks=1)
+
+    # -- outcomes --------------------------------------------------------------------
+
+    def is_slow(self, started: float | None, now: float) -> bool:
+        """Tell whether a call that began then is slow now."""
+        limit = self.policy.trip.slow_limit
+        return started is not None and limit is not None and now - started >= limit
+
+    def succeed(self, entry: Entry, now: float) -> None:
+        """Count a success: one step of the counter, unless it was slow or a probe."""
+        recorder = entry.recorder
+        slow = self.is_slow(entry.started, now)
+        if recorder is None or slow:
+            self.settle(entry, Outcome(Kind.SUCCESS, slow), now)
+            return
+        if now >= recorder.deadline:
+            self.turn(recorder, now)
+        next(recorder.ok)
+
+    def turn(self, recorder: Recorder, now: float) -> None:
+        """Move a recorder's time windows on to `now`."""
+        with self._lock:
+            recorder.turn(now)
+
+    def settle(self, entry: Entry, outcome: Outcome, now: float) -> None:
+        """Count how an admitted call ended, and swap the phase if a rule says so."""
+        if entry.admission.place == INSIDE:
+            return
+        chance = random()
+        with self._lock:
+            events = self._settle(entry, outcome, now, chance)
+        self._publish(events)
+
+    def _settle(
+        self, entry: Entry, outcome: Outcome, now: float, chance: float
+    ) -> tuple[Event, ...]:
+        recorder, admission, _ = entry
+        before, current = self._current
+        if admission.epoch != before.epoch or recorder is not current:
+            return self._late(admission, outcome, now, before)
+        self._count(admission, outcome)
+        evidence = _NOTHING
+        if recorder is not None and not isinstance(before, Disabled):
+            if outcome.kind is Kind.FAILURE or outcome.slow:
+                recorder.record(outcome, now)
+            evidence = recorder.evidence(now)
+        while True:
+            after = rules.settle(self.policy, before, admission, outcome, evidence, now, chance)
+            events = self._install(before, after, now)
+            if self._current[0] is after:
+                return (*self._ended(before, admission, outcome, now), *events)
+            before = self._current[0]
+            if admission.epoch != before.epoch:
+                return self._late(admission, outcome, now, before)
+
+    def _count(self, admission: Admission, outcome: Outcome) -> None:
+        """Count what no recorder counts: neutral calls and probes."""
+        kind, slow = outcome.kind, int(outcome.slow)
+        if kind is Kind.NEUTRAL:
+            self._add(neutral=1, cancelled=int(outcome.cancelled))
+        if admission.place is not None:
+            settled, failed = int(kind is not Kind.NEUTRAL), int(kind is Kind.FAILURE)
+            probe = Counts(settled, failed, slow, settled or slow)
+            self._retired = _plus(self._retired, probe)
+
+    def _late(
+        self, admission: Admission, outcome: Outcome, now: float, phase: Phase
+    ) -> tuple[Event, ...]:
+        self._add(late=1)
+        self._sync()
+        if not self.publisher.wants(LateResult):
+            return ()
+        late = LateResult(
+            name=self.name,
+            epoch=phase.epoch,
+            at=now,
+            admitted_epoch=admission.epoch,
+            kind=outcome.kind,
+            failure=outcome.cause,
+        )
+        return (late,)
+
+    def _ended(
+        self, phase: Phase, admission: Admission, outcome: Outcome, now: float
+    ) -> tuple[Event, ...]:
+        """Return what listeners are told of the call itself."""
+        events: tuple[Event, ...] = ()
+        wants, name, epoch = self.publisher.wants, self.name, phase.epoch
+        if admission.place is not None:
+            if self._owners:
+                self._owners.pop(admission.place, None)
+            if wants(ProbeEnded):
+                events += (ProbeEnded(name=name, epoch=epoch, at=now, place=admission.place, kind=outcome.kind),)
+        if outcome.cause is not None and wants(Failed):
+            events += (Failed(name=name, epoch=epoch, at=now, failure=outcome.cause, slow=outcome.slow),)
+        if wants(CallEnded):
+            events += (CallEnded(name=name, epoch=epoch, at=now, kind=outcome.kind, slow=outcome.slow),)
+        return events
+
+    # -- operators, links, settings --------------------------------------------------
+
+    def command(self, command: Command) -> None:
+        """Do what an operator asks for."""
+        self._move(lambda phase, now, chance: rules.override(self.policy, phase, command, now, chance))
+
+    def enter(self, state: State) -> None:
+        """Begin a fresh period of any state."""
+        self._move(lambda phase, now, chance: rules.enter(self.policy, phase, state, now, chance))
+
+    def adopt(self, source: object, origin: Any, word: Word) -> None:
+        """Take in a word that a link brought."""
+        links = self._links = self._links or {}
+        link = links.get(source) or Link(origin=origin)
+        self._move(lambda phase, now, _: rules.adopt(self.policy, phase, link, word, now))
+        with self._lock:
+            if rules.is_news(link, word):
+                links[source] = link.replace(last=word)
+
+    def reconfigure(self, policy: Policy) -> None:
+        """Swap the policy; state stays, and evidence of windows that stay."""
+        now = self.now()
+        with self._lock:
+            self.policy = policy
+            recorder = self._current[1]
+            if recorder is not None:
+                recorder.reshape(policy.trip, now)
+            self._sync()
+
+    def _move(self, rule: Callable[[Phase, float, float], Phase]) -> None:
+        now, chance = self.now(), random()
+        with self._lock:
+            while True:
+                before = self._current[0]
+                after = rule(before, now, chance)
+                events = self._install(before, after, now)
+                if self._current[0] is after:
+                    break
+        self._publish(events)
+
+    def listen(self, tap: Tap | None) -> None:
+        """Have every success pass through a listener's iterator, or no longer."""
+        with self._lock:
+            self._tap = tap
+            recorder = self._current[1]
+            if recorder is not None:
+                recorder.ok = tap(recorder.counter) if tap else recorder.counter
+
+    # -- the swap --------------------------------------------------------------------
+
+    def _install(self, before: Phase, after: Phase, now: float = 0.0) -> tuple[Event, ...]:
+        """Swap in `after` if the phase is still `before`; return what to publish."""
+        phase, recorder = self._current
+        if phase is not before:
+            return ()
+        if after is before:
+            self._sync()
+            return ()
+        following = self._recorder_of(before, after, recorder)
+        self._current = (after, following)
+        if following is not recorder:
+            self._retired = _plus(self._retired, _totals_of(before, recorder))
+        self._note_move(before, after)
+        self._sync()
+        self._wake(before, after)
+        return difference(self.name, before, after, now)
+
+    def _recorder_of(self, before: Phase, after: Phase, recorder: Recorder | None) -> Recorder | None:
+        if not isinstance(after, Closed | Disabled | Observing):
+            return None
+        same = after.epoch == before.epoch
+        crossed = isinstance(after, Observing) and after.trips != getattr(before, "trips", 0)
+        if same and recorder is not None and not crossed:
+            return recorder
+        recorder = Recorder(self.policy.trip, after.epoch, self._seen)
+        if self._tap is not None and not isinstance(after, Disabled):
+            recorder.ok = self._tap(recorder.ok)
+        return recorder
+
+    def _note_move(self, before: Phase, after: Phase) -> None:
+        if isinstance(after, HalfOpen) and isinstance(before, HalfOpen):
+            self._add(lost=max(0, after.lost - before.lost))
+        elif isinstance(after, Open) and not isinstance(before, Open):
+            self._add(trips=1)
+        elif isinstance(after, Observing) and isinstance(before, Observing):
+            self._add(would_trip=after.trips - before.trips)
+
+    def _sync(self) -> None:
+        """Set the tickets that follow from the phase; the last step of every swap."""
+        phase, recorder = self._current
+        shut = isinstance(phase, Observing) and phase.until is not None and phase.until > self._seen
+        level, ticket = self.level(), None if shut else recorder
+        names = self.namespace
+        limit = self.policy.trip.slow_limit
+        names["_recloser_limit"] = inf if limit is None else limit
+        for index, name in enumerate(TICKETS):
+            names[name] = ticket if index >= level else None
+        if self.on_swap is not None:
+            self.on_swap(ticket)
+
+    def _wake(self, before: Phase, after: Phase) -> None:
+        """Wake as many waiters as there are places now (they only ask again)."""
+        if not self.queue:
+            return
+        if isinstance(after, Closed | Disabled | Observing):
+            self.queue.wake(None)
+        elif isinstance(before, HalfOpen):
+            self.queue.wake(self.policy.probe_concurrency)
+
+    def _add(self, **amounts: int) -> None:
+        tally = self._tally
+        self._tally = tally._replace(**{key: getattr(tally, key) + n for key, n in amounts.items()})
+
+    def _publish(self, events: tuple[Event, ...]) -> None:
+        for event in events:
+            self.publisher.publish(event)
+
+    # -- fork ------------------------------------------------------------------------
+
+    def after_fork(self) -> None:
+        """In a child: a new lock, and the places of threads that are gone are free."""
+        self._lock = threading.RLock()
+        self.queue = Queue()
+        phase = self._current[0]
+        if isinstance(phase, HalfOpen):
+            here = threading.get_ident()
+            mine = {place for place, owner in (self._owners or {}).items() if owner == here}
+            rest = tuple(place for place in phase.places if place.number in mine)
+            self._current = (phase.replace(places=rest, lost=phase.lost + len(phase.places) - len(rest)), None)
+        self._sync()
+
+
+def _totals_of(phase: Phase, recorder: Recorder | None) -> Counts:
+    """Return what a period adds to the totals; a disabled one counts nothing."""
+    return Counts() if recorder is None or isinstance(phase, Disabled) else recorder.totals()
+
+
+def _plus(left: Counts, right: Counts) -> Counts:
+    return Counts(*(one + other for one, other in zip(left, right, strict=True)))
+
+
+_circuits: weakref.WeakSet[Circuit] = weakref.WeakSet()
+
+
+def _watch_forks(circuit: Circuit) -> None:
+    """Remember a circuit for `fork`; the hook is registered with the first one."""
+    if not _circuits and hasattr(os, "register_at_fork") and not _hooked:
+        _hooked.append(True)
+        os.register_at_fork(after_in_child=_after_fork)
+    _circuits.add(circuit)
+
+
+_hooked: list[bool] = []
+
+
+def _after_fork() -> None:
+    for circuit in list(_circuits):
+        circuit.after_fork()

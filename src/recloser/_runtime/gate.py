@@ -1,0 +1,237 @@
+"""One gate in front of a circuit: admission, running, judging, fallback, waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from .._core.errors import CircuitOpenError
+from .._core.outcomes import Kind, Outcome
+from .._core.rules import Refused
+from . import reentry
+from .classify import NEUTRAL, Classifier, Verdict
+from .shapes import refuse_async, refuse_unstarted
+from .streams import Stream, open_stream_async, run_stream
+from .waiting import Alarm, ThreadSpot, async_spot
+
+if TYPE_CHECKING:
+    from .circuit import Circuit, Entry
+    from .recorders import Recorder
+
+R = TypeVar("R")
+
+
+class Gate:
+    """One circuit with one way of judging calls. Wrappers, blocks and permits use it.
+
+    Immutable; used by any thread or task. Everything here runs without the lock.
+    """
+
+    __slots__ = ("circuit", "classifier", "fallback", "wait")
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        classifier: Classifier,
+        fallback: Callable[..., Any] | None = None,
+        wait: float | None = None,
+    ) -> None:
+        """Judge calls of `circuit` with `classifier`."""
+        self.circuit = circuit
+        self.classifier = classifier
+        self.fallback = fallback
+        self.wait = wait
+
+    # -- admission -------------------------------------------------------------------
+
+    def admit(self) -> Entry:
+        """Admit one call, waiting for a place as long as the guard allows.
+
+        Raises:
+            CircuitOpenError: There is none.
+        """
+        if self.wait is not None:
+            return self.wait_for_entry(self.wait)
+        verdict = self.circuit.attempt()
+        if isinstance(verdict, Refused):
+            raise self.circuit.reject(verdict)
+        return verdict
+
+    async def admit_async(self) -> Entry:
+        """Admit one call from a task; see `admit`."""
+        return self.admit() if self.wait is None else await self.wait_for_entry_async(self.wait)
+
+    def wait_for_entry(self, timeout: float) -> Entry:
+        """Block this thread until a call is admitted, at most `timeout` seconds."""
+        circuit, spot = self.circuit, ThreadSpot()
+        until = circuit.now() + timeout
+        circuit.queue.join(spot)
+        try:
+            while isinstance(verdict := circuit.attempt(), Refused):
+                with Alarm(circuit.clock, self._sleep(verdict, until, spot), spot) as seconds:
+                    spot.sleep(seconds)
+            return verdict
+        finally:
+            circuit.queue.leave(spot, circuit.policy.probe_concurrency)
+
+    async def wait_for_entry_async(self, timeout: float) -> Entry:
+        """Suspend this task until a call is admitted, at most `timeout` seconds."""
+        circuit, spot = self.circuit, async_spot()
+        until = circuit.now() + timeout
+        circuit.queue.join(spot)
+        try:
+            while isinstance(verdict := circuit.attempt(), Refused):
+                with Alarm(circuit.clock, self._sleep(verdict, until, spot), spot) as seconds:
+                    await spot.sleep(seconds)
+            return verdict
+        finally:
+            circuit.queue.leave(spot, circuit.policy.probe_concurrency)
+
+    def _sleep(self, refused: Refused, until: float, spot: Any) -> float:  # either kind of spot
+        """Return how long to sleep before asking again, or raise when time is up."""
+        circuit = self.circuit
+        left = until - circuit.now()
+        if left <= 0:
+            raise circuit.reject(refused)
+        if refused.retry_after is None or not circuit.queue.is_in_front(
+            spot, circuit.policy.probe_concurrency
+        ):
+            return left
+        return min(left, refused.retry_after)
+
+    # -- running: the path of wrappers that found no ticket, of call and acall ---------
+
+    def ask(self, call: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        """Run one plain call if the circuit admits it, else its fallback."""
+        try:
+            entry = self.admit()
+        except CircuitOpenError as rejection:
+            return cast("R", self.fall_back(rejection, args, kwargs))
+        inside = self.step_inside(entry)
+        try:
+            result = call(*args, **kwargs)
+            refuse_unstarted(result, call)
+        except BaseException as error:
+            self.raised(entry, error)
+            raise
+        finally:
+            if inside is not None:
+                reentry.leave(inside)
+        self.returned(entry, result)
+        return result
+
+    async def ask_async(
+        self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:  # what the user's function returns
+        """Run one call in a task if the circuit admits it, else its fallback."""
+        try:
+            entry = await self.admit_async()
+        except CircuitOpenError as rejection:
+            return await _settled(self.fall_back(rejection, args, kwargs))
+        inside = self.step_inside(entry)
+        try:
+            result = await _settled(call(*args, **kwargs))
+        except BaseException as error:
+            self.raised(entry, error)
+            raise
+        finally:
+            if inside is not None:
+                reentry.leave(inside)
+        self.returned(entry, result)
+        return result
+
+    def step_inside(self, entry: Entry) -> reentry.Inside | None:
+        """Mark the task as inside a probe; closed calls need no mark."""
+        return reentry.enter(self.circuit, entry) if entry.admission.place else None
+
+    def fall_back(
+        self, rejection: CircuitOpenError, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:  # what the user's fallback returns
+        """Run the fallback instead of a rejected call, or raise the rejection."""
+        if self.fallback is None:
+            raise rejection
+        self.circuit.note_fallback()
+        return self.fallback(rejection, args, kwargs)
+
+    # -- judging ---------------------------------------------------------------------
+
+    def returned(self, entry: Entry, result: object) -> None:
+        """Settle a call that returned."""
+        now = self.circuit.now()
+        if self.classifier.failure_result is not None:
+            verdict = self.classifier.result(result, now)
+            if verdict.kind is not Kind.SUCCESS:
+                self.settle(entry, verdict, now)
+                return
+        self.circuit.succeed(entry, now)
+
+    def raised(self, entry: Entry, error: BaseException) -> None:
+        """Settle a call that raised; whatever happens, its place goes back."""
+        now, verdict = self.circuit.now(), NEUTRAL
+        try:
+            verdict = self.classifier.error(error, now)
+        finally:
+            self.settle(entry, verdict, now)
+
+    def settle(self, entry: Entry, verdict: Verdict, now: float) -> None:
+        """Report a verdict to the circuit, with its slowness."""
+        slow = self.circuit.is_slow(entry.started, now)
+        if verdict.kind is Kind.SUCCESS and not slow:
+            self.circuit.succeed(entry, now)
+            return
+        neutral = verdict.kind is Kind.NEUTRAL
+        slow = slow and (verdict.cancelled or not neutral)
+        outcome = Outcome(verdict.kind, slow, verdict.cause, verdict.retry_after, verdict.cancelled)
+        self.circuit.settle(entry, outcome, now)
+
+    # -- what compiled wrappers call -------------------------------------------------
+
+    def failed(self, recorder: Recorder, error: BaseException, started: float | None = None) -> None:
+        """Settle a closed call that raised."""
+        self.raised(self.circuit.entry_of(recorder, started), error)
+
+    def answered(self, recorder: Recorder, result: object, started: float | None = None) -> None:
+        """Settle a closed call whose result is a failure."""
+        now = self.circuit.now()
+        verdict = self.classifier.failing(result, now)
+        self.settle(self.circuit.entry_of(recorder, started), verdict, now)
+
+    def unjudged(self, recorder: Recorder, mistake: Exception) -> None:
+        """Settle a closed call whose result could not be judged: it says nothing."""
+        self.circuit.publisher.mishap("failure_result", mistake)
+        now = self.circuit.now()
+        self.circuit.settle(self.circuit.entry_of(recorder, None), Outcome(Kind.NEUTRAL), now)
+
+    def is_counted(self, recorder: Recorder, started: float, now: float) -> bool:
+        """Count a slow success, or move the windows on for a fast one."""
+        entry = self.circuit.entry_of(recorder, started)
+        if self.circuit.is_slow(started, now):
+            self.circuit.settle(entry, Outcome(Kind.SUCCESS, slow=True), now)
+            return True
+        self.circuit.turn(recorder, now)
+        return False
+
+    # -- streams, call ---------------------------------------------------------------
+
+    def stream(
+        self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Generator[Any, Any, Any]:
+        """Run a guarded generator."""
+        return run_stream(self, call, args, kwargs)
+
+    async def open_stream_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stream:
+        """Admit an async stream."""
+        return await open_stream_async(self, args, kwargs)
+
+    def call(self, function: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        """Run a plain callable; refuse a coroutine function before calling it."""
+        refuse_async(function)
+        return self.ask(function, args, kwargs)
+
+
+async def _settled(result: Any) -> Any:  # the user's value, awaited if it can be
+    """Await what is awaitable, and refuse what has yet to run in another way."""
+    if hasattr(type(result), "__await__"):
+        return await cast("Awaitable[Any]", result)
+    refuse_unstarted(result, result)
+    return result

@@ -1,0 +1,186 @@
+"""One policy, many keys, bounded memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, final
+
+from .._core import ranges
+from .._core.phases import Closed
+from .._core.states import State
+from .._core.values import Struct
+from .breaker import CircuitBreaker
+from .insight import Snapshot, Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_LONGEST_KEY = 80
+
+
+class GroupSnapshot(Struct):
+    """A group at one moment.
+
+    Attributes:
+        name: The group's name.
+        size: Breakers held, without the overflow breaker.
+        states: How many of them are in each state; states nobody is in are 0.
+        totals: Sums over them and the overflow breaker; evicted ones are gone from it.
+        evicted: Keys that were dropped to make room.
+        overflowed: Look-ups that got the shared overflow breaker.
+    """
+
+    name: str
+    size: int
+    states: Mapping[State, int]
+    totals: Totals
+    evicted: int
+    overflowed: int
+
+
+@final
+class BreakerGroup:
+    """A breaker for each key (host, tenant, shard, model), made when first asked for.
+
+    Bounded: beyond `max_size` the least recently used healthy breaker goes, one that is
+    closed and has no streak of failures. A breaker in any other state never goes; when
+    nothing can, new keys share one overflow breaker, `name[*]`, which is counted, and
+    warned about once. An evicted breaker that somebody still holds goes on working alone.
+
+    Safe for threads and tasks. Keys may come from outside: a breaker's name holds at
+    most 80 printable characters of its key, and memory is bounded by `max_size`.
+
+    Args:
+        name: The group's name.
+        max_size: Breakers held, at least 1. Default 10,000.
+        options: Everything that `CircuitBreaker` takes, the same for all. They are
+            not registered one by one unless `registry=` says so.
+    """
+
+    def __init__(self, name: str, *, max_size: int = 10_000, **options: Any) -> None:
+        """Check the options by making the overflow breaker."""
+        self._max_size = ranges.whole("max_size", max_size)
+        self._options: dict[str, Any] = {"registry": "none", **options}
+        self._lock = threading.Lock()
+        self._breakers: OrderedDict[object, CircuitBreaker] = OrderedDict()
+        self._overflow = CircuitBreaker(name, **self._options)
+        self._overflow = CircuitBreaker(f"{name}[*]", **self._options)
+        self._name = name
+        self._evicted = 0
+        self._overflowed = 0
+
+    @property
+    def name(self) -> str:
+        """The group's name."""
+        return self._name
+
+    def __getitem__(self, key: object) -> CircuitBreaker:
+        """Return the breaker of a key, making it if needed.
+
+        Args:
+            key: Anything hashable; keys that are equal share a breaker.
+        """
+        with self._lock:
+            breaker = self._breakers.get(key)
+            if breaker is not None:
+                self._breakers.move_to_end(key)
+                return breaker
+        return self._add(key)
+
+    def _add(self, key: object) -> CircuitBreaker:
+        made = CircuitBreaker(f"{self._name}[{_safe(key)}]", **self._options)
+        with self._lock:
+            breaker = self._breakers.get(key)
+            if breaker is not None:  # another thread was faster
+                return breaker
+            first = False
+            if len(self._breakers) >= self._max_size and not self._make_room():
+                first = not self._overflowed
+                self._overflowed += 1
+                made = self._overflow
+            else:
+                self._breakers[key] = made
+        if first:
+            self._warn()
+        return made
+
+    def _make_room(self) -> bool:
+        """Drop the least recently used healthy breaker; unhealthy ones move back."""
+        for _ in range(len(self._breakers)):
+            key, breaker = next(iter(self._breakers.items()))
+            if _is_healthy(breaker):
+                del self._breakers[key]
+                self._evicted += 1
+                return True
+            self._breakers.move_to_end(key)
+        return False
+
+    def _warn(self) -> None:
+        import logging  # here, so that importing the package does not
+
+        text = "group %r is full of %d breakers that are not healthy: new keys share one"
+        logging.getLogger("recloser").warning(text, self._name, self._max_size)
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether a key has a breaker now."""
+        return key in self._breakers
+
+    def __len__(self) -> int:
+        """Count the breakers held."""
+        return len(self._breakers)
+
+    def __iter__(self) -> Iterator[object]:
+        """Iterate over the keys, least recently used first."""
+        with self._lock:
+            return iter(list(self._breakers))
+
+    def items(self) -> list[tuple[object, CircuitBreaker]]:
+        """Return keys and breakers, least recently used first."""
+        with self._lock:
+            return list(self._breakers.items())
+
+    def discard(self, key: object) -> None:
+        """Drop a key's breaker, whatever its state."""
+        with self._lock:
+            self._breakers.pop(key, None)
+
+    def reset_all(self) -> None:
+        """Reset every breaker held, and the overflow breaker."""
+        for _, breaker in [*self.items(), (None, self._overflow)]:
+            breaker.reset()
+
+    def snapshot(self) -> GroupSnapshot:
+        """Return sums over all breakers held; each is read at its own moment."""
+        each = [breaker.snapshot() for _, breaker in self.items()]
+        states = dict.fromkeys(State, 0)
+        for one in each:
+            states[one.state] += 1
+        return GroupSnapshot(
+            name=self._name,
+            size=len(each),
+            states=states,
+            totals=_sum([*each, self._overflow.snapshot()]),
+            evicted=self._evicted,
+            overflowed=self._overflowed,
+        )
+
+    def __repr__(self) -> str:
+        """Show name and size."""
+        return f"<BreakerGroup {self._name!r} of {len(self)} breakers, at most {self._max_size}>"
+
+
+def _is_healthy(breaker: CircuitBreaker) -> bool:
+    circuit = breaker._circuit  # noqa: SLF001 - the same layer; a snapshot would cost 20 times as much
+    return isinstance(circuit.phase, Closed)
+
+
+def _safe(key: object) -> str:
+    text = key if isinstance(key, str) else repr(key)
+    shown = "".join(letter if letter.isprintable() else "?" for letter in text[:_LONGEST_KEY])
+    return shown if len(text) <= _LONGEST_KEY else f"{shown[: _LONGEST_KEY - 1]}…"
+
+
+def _sum(snapshots: list[Snapshot]) -> Totals:
+    names = Totals._fields
+    return Totals(**{name: sum(getattr(one.totals, name) for one in snapshots) for name in names})

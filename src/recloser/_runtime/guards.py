@@ -1,0 +1,160 @@
+"""One circuit, other options: guards, and what decorating does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, final, overload
+
+from .._core import ranges
+from .classify import Classifier
+from .fallbacks import Fallback
+from .gate import Gate
+from .shapes import AnyCallable, shape_of
+from .wrappers import guard_function
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from typing import ParamSpec
+
+    from .breaker import CircuitBreaker
+
+    P = ParamSpec("P")
+
+F = TypeVar("F", bound="Callable[..., Any]")
+R = TypeVar("R")
+R2 = TypeVar("R2")
+R2_co = TypeVar("R2_co", covariant=True)
+
+MARK = "__recloser__"
+"""The attribute of a guarded function that holds its breaker."""
+
+_CLASSIFIER = ("ignore", "successes", "failures", "failure_result", "retry_after")
+
+
+@final
+class Guard:
+    """The same circuit with its own way of judging calls, a fallback, or a wait.
+
+    Immutable; share it between threads and tasks. Made by calling a breaker with
+    options: `@payments(fallback=cached, ignore=(KeyError,), wait=2.0)`.
+    """
+
+    __slots__ = ("_breaker", "_gate")
+
+    def __init__(self, breaker: CircuitBreaker, base: Gate, options: dict[str, Any]) -> None:
+        """Begin with the breaker's options and replace the given ones."""
+        self._breaker = breaker
+        fallback, wait = options.pop("fallback", None), options.pop("wait", None)
+        unknown = set(options) - set(_CLASSIFIER)
+        if unknown:
+            msg = f"a guard has no option {min(unknown)!r}: it takes fallback, wait, {', '.join(_CLASSIFIER)}"
+            raise TypeError(msg)
+        self._gate = Gate(
+            base.circuit,
+            _classifier(base.classifier, base, options),
+            None if fallback is None else Fallback(fallback),
+            None if wait is None else ranges.seconds("wait", wait),
+        )
+
+    @property
+    def breaker(self) -> CircuitBreaker:
+        """The breaker whose circuit this is."""
+        return self._breaker
+
+    def __call__(self, function: F, /) -> F:
+        """Return the function guarded, with its signature, name and colour.
+
+        Raises:
+            TypeError: It cannot be guarded, or the fallback is of another kind.
+        """
+        return cast("F", decorate(self._breaker, self._gate, function))
+
+    def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a plain function, guarded; see `CircuitBreaker.call`."""
+        return self._gate.call(function, args, kwargs)
+
+    async def acall(
+        self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Call a function and await what it returns, guarded."""
+        result: R = await self._gate.ask_async(function, args, kwargs)
+        return result
+
+    def __repr__(self) -> str:
+        """Show whose circuit it is."""
+        return f"<Guard of {self._breaker!r}>"
+
+
+class FallbackGuard(Protocol, Generic[R2_co]):
+    """How a guard with a fallback looks to type checkers: it may return the fallback's."""
+
+    @property
+    def breaker(self) -> CircuitBreaker:
+        """The breaker whose circuit this is."""
+
+    @overload
+    def __call__(
+        self: FallbackGuard[Awaitable[R2]], function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> Callable[P, Coroutine[Any, Any, R | R2]]: ...
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> Callable[P, Coroutine[Any, Any, R | R2_co]]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R | R2_co]: ...
+    def __call__(self, function: Any, /) -> Any:
+        """Return the function guarded."""
+
+    def call(
+        self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R | R2_co:
+        """Call a plain function, guarded."""
+
+    async def acall(
+        self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R | R2_co:
+        """Call a function and await what it returns, guarded."""
+
+
+def decorate(breaker: CircuitBreaker, gate: Gate, target: Any) -> Any:
+    """Return `target` guarded; `staticmethod` and `classmethod` stay what they are."""
+    if isinstance(target, staticmethod | classmethod):
+        return type(target)(decorate(breaker, gate, target.__func__))
+    _refuse_twice(breaker, target)
+    shape = shape_of(target)
+    if isinstance(gate.fallback, Fallback):
+        gate.fallback.check(shape, target)
+    guarded = guard_function(gate, target)
+    setattr(guarded, MARK, breaker)
+    return guarded
+
+
+def breaker_of(function: object) -> CircuitBreaker | None:
+    """Return the breaker that guards `function`, the outermost if several do, or None.
+
+    Bound methods, `staticmethod` and `classmethod` objects are looked through.
+    """
+    return next(_breakers_of(function), None)
+
+
+def _breakers_of(function: object) -> Any:
+    while function is not None:
+        breaker = getattr(function, "__dict__", {}).get(MARK)
+        if breaker is not None:
+            yield breaker
+        following = getattr(function, "__wrapped__", None)
+        function = following or getattr(function, "__func__", None)
+
+
+def _refuse_twice(breaker: CircuitBreaker, target: AnyCallable) -> None:
+    if any(other is breaker for other in _breakers_of(target)):
+        msg = f"{target!r} is already guarded by {breaker.name!r}: each call would count twice"
+        raise TypeError(msg)
+
+
+def _classifier(base: Classifier, gate: Gate, options: dict[str, Any]) -> Classifier:
+    if not options:
+        return base
+    settings = {name: getattr(base, name) for name in _CLASSIFIER}
+    for name in ("ignore", "successes", "failures"):
+        settings[name] = (*settings[name].types, *settings[name].predicates)
+    return Classifier(gate.circuit.publisher.mishap, **{**settings, **options})

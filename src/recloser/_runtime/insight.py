@@ -1,0 +1,203 @@
+"""What a breaker says about itself: a snapshot for programs, a paragraph for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from .._core import rules
+from .._core.outcomes import FailureInfo
+from .._core.phases import Closed, Disabled, ForcedOpen, HalfOpen, Observing, Open
+from .._core.rules import Refused
+from .._core.states import State
+from .._core.values import Struct
+from .._core.windows import Counts, Window
+
+if TYPE_CHECKING:
+    from .._core.phases import Phase
+    from .circuit import Circuit
+
+
+class Totals(Struct):
+    """What happened since the breaker was made.
+
+    Calls that began in one period and succeeded in a later one are in none of these.
+    """
+
+    calls: int
+    """Successes and failures."""
+    successes: int
+    failures: int
+    slow: int
+    """Calls that took `slower_than` or longer, cancelled ones too."""
+    neutral: int
+    """Calls that said nothing about the dependency."""
+    cancelled: int
+    """Of the neutral ones, those that were cancelled."""
+    rejected: int
+    fallbacks: int
+    """Fallbacks that ran instead of a rejected call."""
+    late: int
+    """Outcomes of an earlier period, told by a failure or a probe; they changed nothing."""
+    lost: int
+    """Probes whose lease ended before their outcome came."""
+    trips: int
+    """How often the circuit opened, by rule, by a failed probe or by hand."""
+    would_trip: int
+    """Metrics only: how often it would have."""
+    would_reject: int
+    """Metrics only: calls that would have been rejected."""
+    callback_errors: int
+    """Errors raised by the user's predicates and listeners."""
+
+
+class Snapshot(Struct):
+    """A breaker at one moment. Frozen; reading it changed nothing.
+
+    A figure that is not kept is None, never 0.
+
+    Attributes:
+        name: The breaker's name.
+        state: What it does with calls.
+        epoch: Which of its periods this is.
+        since: When the period began, in seconds of the breaker's clock.
+        opened_at: When the circuit opened, if it is open.
+        retry_after: Seconds until a call may be admitted: 0.0 when one would be now,
+            None only when forced open.
+        reason: Why it opened, or would have (metrics only).
+        last_failure: The failure that opened it.
+        streak: Failures since the last success of this period.
+        counts: What each window of the policy adds up to.
+        rates: Failure rate and slow rate of each window, each None without calls.
+        probes: Probes in flight that hold a place.
+        totals: What happened since the breaker was made.
+    """
+
+    name: str
+    state: State
+    epoch: int
+    since: float
+    opened_at: float | None
+    retry_after: float | None
+    reason: str
+    last_failure: FailureInfo | None
+    streak: int | None
+    counts: Mapping[Window, Counts]
+    rates: Mapping[Window, tuple[float | None, float | None]]
+    probes: int
+    totals: Totals
+
+    @property
+    def late(self) -> int:
+        """Outcomes of an earlier period; they changed nothing."""
+        return self.totals.late
+
+    @property
+    def lost(self) -> int:
+        """Probes whose lease ended before their outcome came."""
+        return self.totals.lost
+
+    @property
+    def rejected(self) -> int:
+        """Calls that were not made."""
+        return self.totals.rejected
+
+    @property
+    def cancelled(self) -> int:
+        """Calls that were cancelled; they count for nothing unless they were slow."""
+        return self.totals.cancelled
+
+    @property
+    def callback_errors(self) -> int:
+        """Errors raised by the user's predicates and listeners."""
+        return self.totals.callback_errors
+
+
+def snapshot(circuit: Circuit) -> Snapshot:
+    """Return the circuit at this moment."""
+    phase, evidence, counts, tally = circuit.read()
+    verdict = rules.admit(circuit.policy, phase, circuit.now())
+    counting = isinstance(phase, Closed | Observing)
+    return Snapshot(
+        name=circuit.name,
+        state=phase.state,
+        epoch=phase.epoch,
+        since=phase.since,
+        opened_at=phase.since if isinstance(phase, Open) else None,
+        retry_after=verdict.retry_after if isinstance(verdict, Refused) else 0.0,
+        reason=getattr(phase, "reason", ""),
+        last_failure=getattr(phase, "failure", None),
+        streak=evidence.streak if counting else None,
+        counts=evidence.counts if counting else {},
+        rates={w: (c.failure_rate, c.slow_rate) for w, c in evidence.counts.items()} if counting else {},
+        probes=len(phase.places) if isinstance(phase, HalfOpen) else 0,
+        totals=Totals(
+            calls=counts.calls,
+            successes=counts.calls - counts.failures,
+            failures=counts.failures,
+            slow=counts.slow,
+            rejected=circuit.rejected.read(),
+            callback_errors=circuit.publisher.callback_errors,
+            **tally._asdict(),
+        ),
+    )
+
+
+def explain(circuit: Circuit) -> str:
+    """Return one paragraph that a person can act on."""
+    now = snapshot(circuit)
+    sentences = [_state_sentence(circuit, circuit.phase, now)]
+    if now.last_failure is not None:
+        age = max(0.0, circuit.now() - now.last_failure.at)
+        sentences.append(f"The last failure was {now.last_failure.type}, {age:.3g} s ago.")
+    sentences.append(f"It trips on {circuit.policy.trip}.")
+    sentences.extend(_remarks(now))
+    return " ".join(sentences)
+
+
+def _state_sentence(circuit: Circuit, phase: Phase, now: Snapshot) -> str:
+    name = repr(circuit.name)
+    if isinstance(phase, Closed):
+        seen = [f"{c.failures} of {c.calls} calls failed in {w}" for w, c in now.counts.items()]
+        seen.append(f"{now.streak} failures in a row")
+        return f"{name} is closed: calls go through ({'; '.join(seen)})."
+    if isinstance(phase, Open) and now.retry_after == 0.0:
+        return f"{name} is open because of {phase.reason}; its wait is over and the next call is the probe."
+    if isinstance(phase, Open):
+        return f"{name} is open because of {phase.reason}: calls are rejected for another {now.retry_after:.3g} s, then a probe decides."
+    if isinstance(phase, HalfOpen):
+        return _half_open_sentence(circuit, phase, name)
+    if isinstance(phase, ForcedOpen):
+        return f"{name} is forced open ({phase.reason}): every call is rejected until reset()."
+    if isinstance(phase, Disabled):
+        return f"{name} is disabled: calls go through and nothing is counted, until reset()."
+    would = f"it would have tripped {phase.trips} times" + (f", last because of {phase.reason}" if phase.trips else "")
+    return f"{name} only observes: calls go through, and {would}."
+
+
+def _half_open_sentence(circuit: Circuit, phase: HalfOpen, name: str) -> str:
+    done = f"{phase.successes} of {circuit.policy.probes} probes succeeded"
+    out = f"{len(phase.places)} in flight"
+    return f"{name} is half-open after {phase.reason}: {done}, {out}; other calls are rejected."
+
+
+def _remarks(now: Snapshot) -> list[str]:
+    remarks: list[str] = []
+    if now.cancelled:
+        remarks.append(
+            f"{now.cancelled} calls were cancelled and count for nothing; put the timeout "
+            "inside the guarded function, or set slower_than."
+        )
+    if now.callback_errors:
+        remarks.append(f"{now.callback_errors} errors came from your own callbacks; see the log.")
+    return remarks
+
+
+def describe(circuit: Circuit) -> str:
+    """Return the one line for `repr`."""
+    phase = circuit.phase
+    state = str(phase.state).replace("_", "-")
+    if isinstance(phase, Open):
+        left = max(0.0, phase.until - circuit.now())
+        state += f", retry in {left:.1f} s" if left else ", next call is the probe"
+    return f"<CircuitBreaker {circuit.name!r} {state}>"

@@ -1,0 +1,152 @@
+"""`with breaker:` and `async with breaker:` at the price of an empty context manager.
+
+Two lookups are at work, and this module lives between them.
+
+- The `with` statement looks up `__enter__` and `__exit__` on the type. There they are
+  slots, so each breaker holds its own pair of callables, and both are fetched on entry:
+  the `__exit__` of a block belongs to the period that admitted it. While the circuit is
+  closed and untimed the pair is a weak reference (C code that returns the breaker) and a
+  closure over the period's recorder. A swap of the phase replaces the pair.
+- `ExitStack` looks up `type(breaker).__enter__` and calls it with the breaker. There the
+  metaclass answers with functions that use the instance's own pair.
+
+In every other phase, and wherever slow calls are timed, the pair is `Blocks.gate`: it
+keeps what the block was admitted with in a context variable and finds it again on exit.
+A block that leaves in another context than it entered finds nothing and reports nothing;
+`with breaker.acquire():` is the exact form there.
+
+With the GIL nothing comes between the two fetches of one `with`. Without the GIL a swap
+can, and a mixed pair could miscount; there the general pair stays in place for good.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from . import reentry
+from .recorders import HAS_GIL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from .gate import Gate
+    from .recorders import Recorder
+
+SLOTS = ("__enter__", "__exit__", "__aenter__", "__aexit__")
+
+
+class BlockType(type):
+    """Lets `ExitStack` and its async twin reach the pair that an instance holds."""
+
+    __enter__ = property(lambda _: lambda breaker: breaker.__enter__())
+    __exit__ = property(lambda _: lambda breaker, *error: breaker.__exit__(*error))
+    __aenter__ = property(lambda _: lambda breaker: breaker.__aenter__())
+    __aexit__ = property(lambda _: lambda breaker, *error: breaker.__aexit__(*error))
+
+
+class Blocks:
+    """The guarded blocks of one breaker."""
+
+    __slots__ = ("_breaker", "_gate", "_swapping")
+
+    def __init__(self, breaker: Any, gate: Gate) -> None:  # the breaker's module imports this one
+        """Put the general pair in place; the fast one follows the first block."""
+        self._breaker = weakref.ref(breaker)
+        self._gate = gate
+        self._swapping = False
+        breaker.__enter__ = breaker.__exit__ = self.gate
+        breaker.__aenter__ = breaker.__aexit__ = self.gate_async
+
+    def gate(self, *error: Any) -> Any:
+        """Enter when called with nothing, leave when called with how the block ended."""
+        return self._leave(error[1]) if error else self._enter()
+
+    async def gate_async(self, *error: Any) -> Any:
+        """Do the same for `async with`."""
+        if error:
+            return self._leave(error[1])
+        return self._entered(await self._gate.admit_async())
+
+    def swap(self, recorder: Recorder | None) -> None:
+        """Install the pair for a new ticket; called by the circuit, under its lock."""
+        breaker = self._breaker()
+        if breaker is None:
+            return
+        level = self._gate.circuit.level()
+        if recorder is None or level > 1:
+            breaker.__enter__ = breaker.__exit__ = self.gate
+            breaker.__aenter__ = breaker.__aexit__ = self.gate_async
+            return
+        leave = _counting(self._gate, recorder) if level else _stepping(self._gate, recorder)
+        breaker.__enter__, breaker.__exit__ = self._breaker, leave
+        breaker.__aenter__, breaker.__aexit__ = _entering(self._breaker), _leaving(leave)
+
+    def _enter(self) -> Any:
+        return self._entered(self._gate.admit())
+
+    def _entered(self, entry: Any) -> Any:
+        if not self._swapping and HAS_GIL:
+            self._swapping = True
+            self._gate.circuit.watch_swaps(self.swap)
+        reentry.enter(self._gate.circuit, entry)
+        return self._breaker()
+
+    def _leave(self, error: BaseException | None) -> None:
+        inside = reentry.find(self._gate.circuit)
+        if inside is None:
+            return
+        reentry.leave(inside)
+        if error is None:
+            self._gate.circuit.succeed(inside.entry, self._gate.circuit.now())
+        else:
+            self._gate.raised(inside.entry, error)
+
+
+_Leave = "Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], None]"
+
+
+def _stepping(gate: Gate, recorder: Recorder) -> _Leave:
+    def leave(
+        kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            next(recorder.ok)
+        else:
+            gate.failed(recorder, error)  # type: ignore[arg-type] - there is one where there is a type
+
+    return leave
+
+
+def _counting(gate: Gate, recorder: Recorder) -> _Leave:
+    circuit = gate.circuit
+
+    def leave(
+        kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            gate.failed(recorder, error)
+            return
+        now = circuit.clock()
+        if now >= recorder.deadline:
+            circuit.turn(recorder, now)
+        next(recorder.ok)
+
+    return leave
+
+
+def _entering(breaker: Callable[[], Any]) -> Any:
+    async def enter() -> Any:
+        return breaker()
+
+    return enter
+
+
+def _leaving(leave: Any) -> Any:
+    async def leave_async(
+        kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        leave(kind, error, trace)
+
+    return leave_async

@@ -1,0 +1,104 @@
+"""Telling listeners, with no lock held, and containing what they raise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .._core import events
+from .._core.events import CallbackFailed, CallEnded, Event
+from .mishaps import report
+from .shapes import is_async_callable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Listener = Callable[[Event], object] | object
+"""A callable that takes an event, or an object with `on_...` methods."""
+
+_METHODS: dict[str, type[Event]] = {
+    "on_transition": events.Transition,
+    "on_rejected": events.Rejected,
+    "on_failed": events.Failed,
+    "on_call": events.CallEnded,
+    "on_probe_started": events.ProbeStarted,
+    "on_probe_ended": events.ProbeEnded,
+    "on_probe_lost": events.ProbeLost,
+    "on_late_result": events.LateResult,
+    "on_would_trip": events.WouldTrip,
+    "on_would_reject": events.WouldReject,
+    "on_callback_failed": events.CallbackFailed,
+}
+_HANDOVER = (
+    "a listener runs on the thread that made the call and cannot be a coroutine function, "
+    "got {!r}: hand over with `lambda event: loop.call_soon_threadsafe(queue.put_nowait, event)`"
+)
+
+
+class Publisher:
+    """The listeners of one breaker, found by kind of event.
+
+    Adding and removing replaces a whole table, so publishing needs no lock and a
+    listener may add or remove listeners.
+    """
+
+    __slots__ = ("_failures", "_name", "_table", "listeners")
+
+    def __init__(self, name: str) -> None:
+        """Begin with nobody listening."""
+        self._name = name
+        self._failures = 0
+        self.listeners: tuple[Listener, ...] = ()
+        self._table: dict[type[Event], tuple[Callable[[Any], object], ...]] = {}
+
+    @property
+    def callback_errors(self) -> int:
+        """How often a predicate, listener or fallback of the user's raised."""
+        return self._failures
+
+    def set(self, listeners: Iterable[Listener]) -> None:
+        """Replace all listeners; refuse the lot if one is no listener."""
+        wanted = tuple(listeners)
+        methods = [_methods(listener) for listener in wanted]
+        table: dict[type[Event], tuple[Callable[[Any], object], ...]] = {}
+        for found in methods:
+            for kind, method in found.items():
+                table[kind] = (*table.get(kind, ()), method)
+        self.listeners, self._table = wanted, table
+
+    def wants(self, kind: type[Event]) -> bool:
+        """Tell whether anybody listens, so that nobody makes events in vain."""
+        return kind in self._table
+
+    def publish(self, event: Event) -> None:
+        """Tell everybody who listens to this kind of event, one after the other."""
+        for method in self._table.get(type(event), ()):
+            try:
+                method(event)
+            except Exception as error:  # noqa: BLE001 - the listener's, not the caller's
+                self.mishap("listeners", error, event)
+
+    def mishap(self, callback: str, error: Exception, cause: Event | None = None) -> None:
+        """Count, log and publish that a callback of the user's raised."""
+        self._failures += 1
+        failure = report(self._name, callback, error)
+        if not isinstance(cause, CallbackFailed):  # or a bad listener would go on for ever
+            epoch = cause.epoch if cause else 0
+            self.publish(
+                CallbackFailed(name=self._name, epoch=epoch, at=failure.at, callback=callback, failure=failure)
+            )
+
+
+def _methods(listener: Listener) -> dict[type[Event], Callable[[Any], object]]:
+    found: dict[type[Event], Callable[[Any], object]] = {
+        kind: getattr(listener, name) for name, kind in _METHODS.items() if hasattr(listener, name)
+    }
+    if not found and callable(listener):
+        found = {kind: listener for kind in _METHODS.values() if kind is not CallEnded}
+    if not found:
+        msg = f"a listener must be callable or have an on_... method, got {listener!r}"
+        raise TypeError(msg)
+    for method in found.values():
+        if is_async_callable(method):
+            raise TypeError(_HANDOVER.format(listener))
+    return found

@@ -1,0 +1,274 @@
+"""What is known: one closed period as a success counter and a log of failures.
+
+Who writes what, under what, and what a reader can see:
+
+- `ok` is stepped by every success with `next(recorder.ok)`, without a lock. It is one C
+  operation on an exact built-in iterator: with the GIL nothing can run in its middle;
+  without the GIL `itertools.count` steps by compare-and-swap (`repeat` does not, and
+  loses counts, so it serves only with the GIL). Nothing else is written on success.
+- `deadline` and `ok` are replaced only under the circuit's lock. A success that reads
+  one just before it changes is counted by the object it read; its bucket is off by at
+  most the time between its clock read and its step.
+- Everything else is written and read under the circuit's lock, by `record`, `turn`,
+  `reshape` and `evidence`. They read the counter without changing it. A success that
+  slips in between a failure's record and its evidence gives the state of the serial
+  order "success, then failure", so each outcome counts once and every trip has a
+  valid order.
+- A period's end is the end of its recorder: a call that outlives the period steps a
+  counter that nobody reads again, and its failure is told by identity.
+
+Everything is derived from monotone totals. A streak is failures with an unchanged count
+of successes between them; a count window of N is the failures whose sequence number is
+within N of the newest; a time window is the totals now less the totals when its first
+bucket began. So nothing is moved or zeroed, and no cost grows with a window: reading a
+count window is one binary search, a time window the removal of buckets that are over.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from bisect import bisect_right
+from collections import deque
+from itertools import count, repeat
+from math import inf
+from operator import length_hint
+from typing import TYPE_CHECKING
+
+from .._core.outcomes import Kind
+from .._core.windows import Counts, CountWindow, Evidence, TimeWindow, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .._core.outcomes import Outcome
+    from .._core.trips import TripRule
+
+HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+class Counter:
+    """A count that one C operation steps: `next(counter.step)`. Exact in every build."""
+
+    __slots__ = ("step",)
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self.step: Iterator[object] = repeat(None, sys.maxsize) if HAS_GIL else count()
+
+    def read(self) -> int:
+        """Return the number of steps so far, changing nothing."""
+        return steps_of(self.step)
+
+
+def steps_of(step: Iterator[object]) -> int:
+    """Return how often a counter's iterator was stepped, changing nothing."""
+    if HAS_GIL:
+        return sys.maxsize - length_hint(step)
+    return int(repr(step)[6:-1])  # count(123): its only non-destructive reading
+
+
+class Streak:
+    """Failures in a row: as many as came with the same number of successes before."""
+
+    __slots__ = ("_before", "_length", "_times")
+
+    def __init__(self, span: int) -> None:
+        """Remember the times of the last `span` failures; 0 for none."""
+        self._before = 0
+        self._length = 0
+        self._times: deque[float] | None = deque(maxlen=span) if span else None
+
+    def add(self, successes: int, now: float) -> None:
+        """Count one failure that came after so many successes."""
+        if successes != self._before:
+            self._before = successes
+            self._length = 0
+        self._length += 1
+        if self._times is not None:
+            self._times.append(now)
+
+    def length(self, successes: int) -> int:
+        """Return the length of the streak, if it is not over."""
+        return self._length if successes == self._before else 0
+
+    def began(self, length: int) -> float:
+        """Return when the `length`-th last failure came, or never if there were fewer."""
+        times = self._times
+        return times[-length] if times and len(times) >= length else -inf
+
+
+class CountTally:
+    """A count window: sequence numbers of failures and of slow calls."""
+
+    __slots__ = ("_failures", "_size", "_slow", "_start")
+
+    def __init__(self, window: CountWindow, start: Counts) -> None:
+        """Begin empty at the totals `start`."""
+        self._size = window.size
+        self._start = start
+        self._failures = array("q")
+        self._slow = array("q")
+
+    def add(self, totals: Counts, *, failed: bool, slow: bool) -> None:
+        """Note the call that brought the totals to this."""
+        if failed:
+            self._append(self._failures, totals.calls)
+        if slow:
+            self._append(self._slow, totals.slow_calls)
+
+    def _append(self, numbers: array[int], newest: int) -> None:
+        numbers.append(newest)
+        if len(numbers) > 2 * self._size:  # one memory move for each `size` failures
+            del numbers[: bisect_right(numbers, newest - self._size)]
+
+    def counts(self, totals: Counts) -> Counts:
+        """Return what is inside the window now."""
+        calls, failures = self._inside(self._failures, totals.calls, self._start.calls)
+        timed, slow = self._inside(self._slow, totals.slow_calls, self._start.slow_calls)
+        return Counts(calls, failures, slow, timed)
+
+    def _inside(self, numbers: array[int], newest: int, start: int) -> tuple[int, int]:
+        edge = max(newest - self._size, start)
+        return newest - edge, len(numbers) - bisect_right(numbers, edge)
+
+
+class TimeTally:
+    """A time window: the totals at the start of each bucket in which calls ended."""
+
+    __slots__ = ("_marks", "window")
+
+    def __init__(self, window: TimeWindow, totals: Counts, now: float) -> None:
+        """Begin empty at `totals`."""
+        self.window = window
+        self._marks: deque[tuple[int, Counts]] = deque()
+        self.turn(totals, now)
+
+    def turn(self, totals: Counts, now: float) -> float:
+        """Move on to the bucket of `now`; return when it will be over."""
+        marks, window = self._marks, self.window
+        bucket = window.bucket(now)
+        if not marks or marks[-1][0] < bucket:
+            marks.append((bucket, totals))
+        first = marks[-1][0] - window.BUCKETS + 1
+        while marks[0][0] < first:
+            marks.popleft()
+        return (marks[-1][0] + 1) * window.width
+
+    def counts(self, totals: Counts) -> Counts:
+        """Return what ended since the first bucket inside the window began."""
+        return totals.minus(self._marks[0][1])
+
+
+class Recorder:
+    """One closed period. It is the ticket of the calls that it admits."""
+
+    __slots__ = (
+        "_failures",
+        "_slow",
+        "_slow_cancelled",
+        "_slow_good",
+        "_slow_streak",
+        "_spans",
+        "_streak",
+        "_tallies",
+        "counter",
+        "deadline",
+        "epoch",
+        "ok",
+    )
+
+    def __init__(self, trip: TripRule, epoch: int, now: float) -> None:
+        """Begin with no evidence, in the shape that the rule needs."""
+        self.epoch = epoch
+        self.counter = Counter().step
+        self.ok: Iterator[object] = self.counter
+        """Stepped by each fast success: the counter, or a listener's tap on it."""
+        self.deadline = inf
+        """When a success must call `turn` before it counts: the end of a bucket."""
+        self._failures = self._slow = self._slow_good = self._slow_cancelled = 0
+        self._tallies: dict[Window, CountTally | TimeTally] | None = None
+        self.reshape(trip, now)
+
+    def reshape(self, trip: TripRule, now: float) -> None:
+        """Fit another rule; keep the evidence of windows that stay."""
+        totals = self.totals()
+        kept = self._tallies or {}
+        tallies = {
+            window: kept.get(window) or _tally(window, totals, now) for window in trip.windows
+        }
+        self._tallies = tallies or None
+        self._spans = trip.spans
+        self._streak = self._fitted("_streak", slow=False)
+        self._slow_streak = self._fitted("_slow_streak", slow=True) if trip.watches_slow_streak else None
+        self.turn(now)
+
+    def _fitted(self, name: str, *, slow: bool) -> Streak:
+        span = max((length for length, kind in self._spans if kind is slow), default=0)
+        before: Streak | None = getattr(self, name, None)
+        return before if before is not None and not span else Streak(span)
+
+    def totals(self) -> Counts:
+        """Return everything of this period: a reading of the counter and the log."""
+        calls = steps_of(self.counter) + self._slow_good + self._failures
+        return Counts(calls, self._failures, self._slow, calls + self._slow_cancelled)
+
+    def turn(self, now: float) -> None:
+        """Move every time window on to the bucket of `now`."""
+        if self._tallies is None:
+            return
+        totals = self.totals()
+        ends = (
+            tally.turn(totals, now)
+            for tally in self._tallies.values()
+            if isinstance(tally, TimeTally)
+        )
+        self.deadline = min(ends, default=inf)
+
+    def record(self, outcome: Outcome, now: float) -> None:
+        """Count a call that failed or was slow."""
+        if now >= self.deadline:
+            self.turn(now)
+        failed, slow = outcome.kind is Kind.FAILURE, outcome.slow
+        self._failures += failed
+        self._slow += slow
+        self._slow_good += slow and outcome.kind is Kind.SUCCESS
+        self._slow_cancelled += slow and outcome.kind is Kind.NEUTRAL
+        fast = steps_of(self.counter)
+        if failed:
+            self._streak.add(fast + self._slow_good, now)
+        if self._slow_streak is not None:
+            self._slow_streak.add(fast, now)
+        if self._tallies is not None:
+            self._note(failed=failed, slow=slow)
+
+    def _note(self, *, failed: bool, slow: bool) -> None:
+        totals = self.totals()
+        for tally in (self._tallies or {}).values():
+            if isinstance(tally, CountTally):
+                tally.add(totals, failed=failed, slow=slow)
+
+    def evidence(self, now: float) -> Evidence:
+        """Return all that rules may look at, read once."""
+        fast = steps_of(self.counter)
+        slow_streak = self._slow_streak
+        streak = self._streak.length(fast + self._slow_good)
+        slow = slow_streak.length(fast) if slow_streak is not None else 0
+        if self._tallies is None and not self._spans:
+            return Evidence(streak, slow)
+        self.turn(now)
+        totals = self.totals()
+        counts = {window: tally.counts(totals) for window, tally in (self._tallies or {}).items()}
+        return Evidence(streak, slow, counts, self._began())
+
+    def _began(self) -> dict[tuple[int, bool], float]:
+        return {
+            (length, slow): (self._slow_streak or self._streak if slow else self._streak).began(length)
+            for length, slow in self._spans
+        }
+
+
+def _tally(window: Window, totals: Counts, now: float) -> CountTally | TimeTally:
+    if isinstance(window, TimeWindow):
+        return TimeTally(window, totals, now)
+    return CountTally(window, totals)

@@ -1,0 +1,57 @@
+"""Which guarded blocks and probes the running task is inside of.
+
+A call made inside a probe of the same breaker is part of that probe: it takes no place
+and reports nothing. The same chain lets a `with` block find its own entry again when it
+ends. It is a tuple in a context variable, so each thread and task has its own; a child
+task inherits it, but a probe that is over admits nobody.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .circuit import Circuit, Entry
+
+
+class Inside:
+    """One block or probe that a task is inside of."""
+
+    __slots__ = ("circuit", "entry", "live")
+
+    def __init__(self, circuit: Circuit, entry: Entry) -> None:
+        """Stand for an admitted call until `leave`."""
+        self.circuit = circuit
+        self.entry = entry
+        self.live = True
+
+
+_chain: ContextVar[tuple[Inside, ...]] = ContextVar("recloser_inside", default=())
+
+
+def enter(circuit: Circuit, entry: Entry) -> Inside:
+    """Step inside; give what this returns to `leave`."""
+    inside = Inside(circuit, entry)
+    _chain.set((*_chain.get(), inside))
+    return inside
+
+
+def leave(inside: Inside) -> None:
+    """Step out of exactly this one; others stay, in whatever order they are left."""
+    inside.live = False
+    _chain.set(tuple(other for other in _chain.get() if other is not inside))
+
+
+def find(circuit: Circuit) -> Inside | None:
+    """Return the innermost living block of this circuit, or None."""
+    here = (inside for inside in reversed(_chain.get()) if inside.circuit is circuit)
+    return next((inside for inside in here if inside.live), None)
+
+
+def is_in_probe(circuit: Circuit, epoch: int) -> bool:
+    """Tell whether the task is inside a living probe of this round."""
+    return any(
+        inside.live and inside.circuit is circuit and inside.entry.admission.epoch == epoch
+        for inside in _chain.get()
+    )

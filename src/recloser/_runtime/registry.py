@@ -1,0 +1,78 @@
+"""Names: which breakers exist in this process."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import TYPE_CHECKING, final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .breaker import CircuitBreaker
+
+
+@final
+class Registry:
+    """Breakers by name, held weakly: a breaker that nobody uses disappears.
+
+    Several living breakers may share a name (notebooks and reloads make them again); the
+    newest is found. Safe for threads.
+    """
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._lock = threading.Lock()
+        self._newest: weakref.WeakValueDictionary[str, CircuitBreaker] = (
+            weakref.WeakValueDictionary()
+        )
+        self._all: weakref.WeakSet[CircuitBreaker] = weakref.WeakSet()
+
+    def add(self, breaker: CircuitBreaker) -> None:
+        """Add a breaker; it becomes the one found under its name."""
+        with self._lock:
+            self._newest[breaker.name] = breaker
+            self._all.add(breaker)
+
+    def get(self, name: str) -> CircuitBreaker | None:
+        """Return the newest living breaker of this name, or None."""
+        return self._newest.get(name)
+
+    def __iter__(self) -> Iterator[CircuitBreaker]:
+        """Iterate over all living breakers, by name."""
+        with self._lock:
+            living = list(self._all)
+        return iter(sorted(living, key=lambda breaker: breaker.name))
+
+    def __len__(self) -> int:
+        """Count the living breakers."""
+        return len(self._all)
+
+    def reset_all(self) -> None:
+        """Reset every living breaker: closed, new period, no evidence."""
+        for breaker in self:
+            breaker.reset()
+
+    def clear(self) -> None:
+        """Forget every breaker; they go on working, unregistered."""
+        with self._lock:
+            self._newest.clear()
+            self._all.clear()
+
+
+default_registry = Registry()
+
+
+def get_breaker(name: str) -> CircuitBreaker | None:
+    """Return the newest living breaker of this name in the default registry, or None."""
+    return default_registry.get(name)
+
+
+def breakers() -> list[CircuitBreaker]:
+    """Return all living breakers of the default registry, sorted by name."""
+    return list(default_registry)
+
+
+def reset_all() -> None:
+    """Reset every living breaker of the default registry."""
+    default_registry.reset_all()

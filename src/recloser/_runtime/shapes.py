@@ -1,0 +1,130 @@
+"""Which kind of callable is this, or why it is refused.
+
+Nothing may be silently unguarded: what cannot be guarded is a `TypeError` that says what
+to do instead. `inspect` is imported at the first decoration, not with the package.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from enum import Enum, auto
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import Any
+
+from .._core.errors import ShapeError
+
+AnyCallable = Callable[..., Any]
+
+
+class Shape(Enum):
+    """How a callable runs."""
+
+    PLAIN = auto()
+    ASYNC = auto()
+    GENERATOR = auto()
+    ASYNC_GENERATOR = auto()
+
+
+def shape_of(target: object) -> Shape:
+    """Return how `target` runs.
+
+    Raises:
+        TypeError: It cannot be guarded.
+    """
+    import inspect
+
+    refusal = _refusal(target)
+    if refusal:
+        msg = f"cannot guard {target!r}: {refusal}"
+        raise TypeError(msg)
+    code = _code_bearer(target)
+    if is_async_callable(target):
+        return Shape.ASYNC
+    if inspect.isasyncgenfunction(code):
+        return Shape.ASYNC_GENERATOR
+    return Shape.GENERATOR if inspect.isgeneratorfunction(code) else Shape.PLAIN
+
+
+def is_async_callable(target: object) -> bool:
+    """Tell whether calling `target` gives a coroutine."""
+    import inspect
+
+    return any(map(inspect.iscoroutinefunction, (target, _code_bearer(target))))
+
+
+def refuse_async(target: object) -> None:
+    """Refuse a coroutine function where a plain call is made.
+
+    Raises:
+        TypeError: Before anything is called.
+    """
+    if is_async_callable(target):
+        msg = f"call() cannot run the coroutine function {target!r}: use `await acall(...)`"
+        raise TypeError(msg)
+
+
+def refuse_unstarted(result: object, target: object) -> None:
+    """Refuse a result that has yet to run: its outcome is not known.
+
+    Raises:
+        ShapeError: It is also a `TypeError`. A coroutine is closed first, so that it is
+            not reported as never awaited.
+    """
+    kind = _unstarted(result)
+    if kind is None:
+        return
+    if isinstance(result, CoroutineType):
+        result.close()
+    name = getattr(target, "__qualname__", None) or repr(target)
+    msg = (
+        f"{name} returned {kind}, which has not run yet, so it cannot be judged: "
+        "guard the function that makes it, or use acall() or a permit"
+    )
+    raise ShapeError(msg)
+
+
+def _refusal(target: object) -> str | None:
+    if isinstance(target, type):
+        return "it is a class; guard its methods, or a function that makes it"
+    if isinstance(target, CoroutineType):
+        return "it is a coroutine object; guard the coroutine function"
+    if isinstance(target, property | functools.cached_property):
+        return "it is a property; guard the function below the property"
+    if not callable(target):
+        return "it is not callable"
+    if _makes_context_manager(target):
+        return "it makes a context manager; put the breaker below @contextmanager"
+    return None
+
+
+def _makes_context_manager(target: object) -> bool:
+    contextlib = sys.modules.get("contextlib")
+    code = getattr(target, "__code__", None)
+    made_there = contextlib is not None and getattr(code, "co_filename", "") == contextlib.__file__
+    return made_there and getattr(code, "co_name", "") == "helper"
+
+
+def _code_bearer(target: object) -> object:
+    """Return the function that will run: below partials, behind `__call__`."""
+    while isinstance(target, functools.partial):
+        target = target.func
+    if hasattr(target, "__code__") or hasattr(target, "__func__"):
+        return target
+    return getattr(type(target), "__call__", target)
+
+
+def _unstarted(result: object) -> str | None:
+    if isinstance(result, GeneratorType):
+        return "a generator"
+    if isinstance(result, AsyncGeneratorType):
+        return "an async generator"
+    if hasattr(type(result), "__await__"):
+        return "a coroutine" if isinstance(result, CoroutineType) else "an awaitable"
+    contextlib = sys.modules.get("contextlib")
+    if contextlib is not None:
+        managers = contextlib._GeneratorContextManager, contextlib._AsyncGeneratorContextManager
+        if isinstance(result, managers):
+            return "a context manager"
+    return None

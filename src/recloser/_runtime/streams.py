@@ -1,0 +1,159 @@
+"""Generators and async generators: admitted at the first item, judged by how they end.
+
+`send`, `throw`, `close`, return values and their async twins reach the guarded generator.
+Leaving after an item is a success; before one, neutral. Slow means the time to the first
+item: what the consumer does between items is never counted. A stream that is a probe and
+still delivers when its lease ends is a success at that item; no timer watches it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._core.errors import CircuitOpenError
+from .._core.outcomes import Kind, Outcome
+from . import reentry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+
+    from .circuit import Entry
+    from .gate import Gate
+
+
+class Stream:
+    """One running stream. Used by one thread or task at a time, like its generator."""
+
+    __slots__ = ("_delivered", "_entry", "_gate", "_instead", "_lease", "_slow")
+
+    def __init__(self, gate: Gate, entry: Entry | None, instead: Any = None) -> None:
+        """Begin, or stand aside for the fallback's stream `instead`."""
+        self._gate = gate
+        self._entry = entry
+        self._instead = instead
+        self._delivered = self._slow = False
+        circuit = gate.circuit
+        is_probe = entry is not None and bool(entry.admission.place)
+        self._lease = circuit.now() + circuit.policy.probe_lease if is_probe else None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing has to be noticed at each item."""
+        return self._lease is None and (self._entry is None or self._entry.started is None)
+
+    def source(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the generator to run: the guarded one, or the fallback's."""
+        return call(*args, **kwargs) if self._instead is None else self._instead
+
+    def item(self) -> None:
+        """Notice that an item came."""
+        if self._entry is None:
+            return
+        circuit = self._gate.circuit
+        if not self._delivered:
+            self._delivered = True
+            self._slow = circuit.is_slow(self._entry.started, circuit.now())
+        if self._lease is not None and circuit.now() >= self._lease:
+            self.done()
+
+    def done(self) -> None:
+        """Settle a stream that ended well, once."""
+        self._settle(Outcome(Kind.SUCCESS, self._slow))
+
+    def raised(self, error: BaseException) -> None:
+        """Settle a stream that was left, interrupted or broke."""
+        if isinstance(error, GeneratorExit) and self._delivered:
+            self.done()
+            return
+        if self._entry is None:
+            return
+        started = None if self._delivered else self._entry.started
+        entry, self._entry = self._entry._replace(started=started), None
+        if not self._slow:
+            self._gate.raised(entry, error)
+            return
+        verdict = self._gate.classifier.error(error, self._gate.circuit.now())
+        outcome = Outcome(verdict.kind, True, verdict.cause, verdict.retry_after, verdict.cancelled)
+        self._gate.circuit.settle(entry, outcome, self._gate.circuit.now())
+
+    def _settle(self, outcome: Outcome) -> None:
+        entry, self._entry = self._entry, None
+        if entry is None:
+            return
+        circuit = self._gate.circuit
+        if outcome.slow:
+            circuit.settle(entry, outcome, circuit.now())
+        else:
+            circuit.succeed(entry._replace(started=None), circuit.now())
+
+    def step_inside(self) -> reentry.Inside | None:
+        """Mark the task as inside the probe for one step."""
+        return None if self._entry is None else self._gate.step_inside(self._entry)
+
+    async def step(self, step: Awaitable[Any]) -> Any:  # the item of the user's stream
+        """Take one step of an async stream."""
+        inside = self.step_inside()
+        try:
+            item = await step
+        finally:
+            if inside is not None:
+                reentry.leave(inside)
+        self.item()
+        return item
+
+
+def run_stream(
+    gate: Gate, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Generator[Any, Any, Any]:
+    """Run a guarded generator."""
+    stream = _open(gate, args, kwargs)
+    source = stream.source(call, args, kwargs)
+    try:
+        value = yield from (source if stream.is_plain else _watched(stream, source))
+    except GeneratorExit as error:
+        stream.item()  # a generator can only be left at an item
+        stream.raised(error)
+        raise
+    except BaseException as error:
+        stream.raised(error)
+        raise
+    stream.done()
+    return value
+
+
+async def open_stream_async(gate: Gate, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stream:
+    """Admit an async stream, or take its fallback's."""
+    try:
+        return Stream(gate, await gate.admit_async())
+    except CircuitOpenError as rejection:
+        return Stream(gate, None, gate.fall_back(rejection, args, kwargs))
+
+
+def _open(gate: Gate, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stream:
+    try:
+        return Stream(gate, gate.admit())
+    except CircuitOpenError as rejection:
+        return Stream(gate, None, gate.fall_back(rejection, args, kwargs))
+
+
+def _watched(stream: Stream, source: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Drive a generator item by item, as `yield from` would."""
+    step: Callable[[Any], Any] = source.send
+    given: Any = None
+    while True:
+        inside = stream.step_inside()
+        try:
+            item = step(given)
+        except StopIteration as end:
+            return end.value
+        finally:
+            if inside is not None:
+                reentry.leave(inside)
+        stream.item()
+        try:
+            given, step = (yield item), source.send
+        except GeneratorExit:
+            source.close()
+            raise
+        except BaseException as error:  # noqa: BLE001 - passed into the guarded generator
+            given, step = error, source.throw

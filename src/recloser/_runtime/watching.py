@@ -1,0 +1,71 @@
+"""Events as an async iterator, for asyncio and trio."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Self, final
+
+from .waiting import async_spot
+
+if TYPE_CHECKING:
+    from .._core.events import Event
+    from .circuit import Circuit
+    from .waiting import AsyncioSpot, TrioSpot
+
+
+@final
+class Watch:
+    """The events of one breaker from now on: `async for event in breaker.events():`.
+
+    Use it in one task. It listens until it is closed, left (`async with`) or collected.
+    Events from any thread reach it in the order in which they were published.
+    """
+
+    __slots__ = ("__weakref__", "_closed", "_events", "_listener", "_spot", "_circuit", "dropped")
+
+    def __init__(self, circuit: Circuit, buffer: int) -> None:
+        """Begin to listen."""
+        self._circuit = circuit
+        self._events: deque[Event] = deque(maxlen=buffer)
+        self._spot: AsyncioSpot | TrioSpot | None = None
+        self._closed = False
+        self.dropped = 0
+        """Events that a full buffer pushed out."""
+        self._listener = self._take
+        circuit.publisher.set((*circuit.publisher.listeners, self._listener))
+
+    def _take(self, event: Event) -> None:
+        self.dropped += len(self._events) == self._events.maxlen
+        self._events.append(event)
+        if self._spot is not None:
+            self._spot.wake()
+
+    def close(self) -> None:
+        """Stop listening; what was heard can still be read."""
+        self._closed = True
+        publisher = self._circuit.publisher
+        publisher.set(other for other in publisher.listeners if other is not self._listener)
+        if self._spot is not None:
+            self._spot.wake()
+
+    def __aiter__(self) -> Self:
+        """Iterate over the events."""
+        return self
+
+    async def __anext__(self) -> Event:
+        """Return the next event, waiting for it."""
+        if self._spot is None:
+            self._spot = async_spot()
+        while not self._events:
+            if self._closed:
+                raise StopAsyncIteration
+            await self._spot.sleep(None)
+        return self._events.popleft()
+
+    async def __aenter__(self) -> Self:
+        """Begin a block that closes the watch."""
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Stop listening."""
+        self.close()

@@ -1,0 +1,1 @@
+"""Listeners that come in the box, one module each."""

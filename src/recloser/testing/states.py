@@ -1,0 +1,48 @@
+"""Breakers in the state that a test wants."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .._core.states import State
+from .._runtime.registry import default_registry
+from .._runtime.switch import hold_off
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .._runtime.breaker import CircuitBreaker
+
+
+def force(breaker: CircuitBreaker, state: State) -> None:
+    """Put a breaker into any state, at the beginning of a fresh period.
+
+    Open begins its wait; half-open begins a round with all places free.
+
+    Args:
+        breaker: The breaker.
+        state: Any state, half_open too.
+
+    Raises:
+        ValueError: It is no state.
+    """
+    breaker._circuit.enter(State(state))  # noqa: SLF001 - what the public API keeps from production
+
+
+@contextmanager
+def disabled() -> Iterator[None]:
+    """Let every call through: living breakers of the default registry, and new ones.
+
+    Breakers that were made before are reset at the end; those made inside stay disabled.
+    """
+    living = list(default_registry)
+    hold_off(+1)
+    for breaker in living:
+        breaker.disable()
+    try:
+        yield
+    finally:
+        hold_off(-1)
+        for breaker in living:
+            breaker.reset()
