@@ -24,29 +24,34 @@ define require_python
 	echo "recloser needs Python >= 3.11; say which: make PYTHON=/path/to/python" >&2; exit 1; }
 endef
 
-# $(1): extras. The pip of a new environment may be too old for its interpreter.
+# EXTRAS says what goes in. The pip of a new environment may be too old for its interpreter.
 define environment
 $(require_python)
 $(PYTHON) -m venv $(@D)
 $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$(1)]'
+$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
 @touch $@
 endef
 
+.venv/stamp: EXTRAS := full
 .venv/stamp: pyproject.toml
-	$(call environment,full)
+	$(environment)
 
+.venv-tools/stamp: EXTRAS := lint,types
 .venv-tools/stamp: pyproject.toml
-	$(call environment,lint,types)
+	$(environment)
 
+.venv-demo/stamp: EXTRAS := demo
 .venv-demo/stamp: pyproject.toml
-	$(call environment,demo)
+	$(environment)
 
+.venv-bench/stamp: EXTRAS := bench
 .venv-bench/stamp: pyproject.toml
-	$(call environment,bench)
+	$(environment)
 
+.venv-rivals/stamp: EXTRAS := bench,rivals
 .venv-rivals/stamp: pyproject.toml
-	$(call environment,bench,rivals)
+	$(environment)
 
 # --- what people run --------------------------------------------------------------------
 

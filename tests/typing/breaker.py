@@ -7,6 +7,7 @@ from typing import assert_type
 
 from recloser import (
     Backoff,
+    BreakerGroup,
     CircuitBreaker,
     CircuitOpenError,
     ConsecutiveFailures,
@@ -14,10 +15,15 @@ from recloser import (
     FailureRate,
     Policy,
     SlowCallRate,
+    Snapshot,
     State,
     TimeWindow,
     Wait,
+    breaker_of,
+    breakers,
+    get_breaker,
 )
+from recloser.testing import FakeClock, force
 
 ANSWER = 42
 
@@ -46,7 +52,7 @@ def every_option_is_accepted() -> None:
         initial_state=State.CLOSED,
     )
     CircuitBreaker("d", policy=Policy(probes=3, recovery=Wait(10)))
-    CircuitBreaker("e", Policy())  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
+    CircuitBreaker("e", Policy())  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 async def calling_by_hand_keeps_types(breaker: CircuitBreaker) -> None:
@@ -88,3 +94,25 @@ def what_a_rejection_tells(error: CircuitOpenError) -> None:
 def what_a_breaker_tells(breaker: CircuitBreaker) -> None:
     assert_type(breaker.state, State)
     assert_type(breaker.explain(), str)
+    snapshot = breaker.snapshot()
+    assert_type(snapshot, Snapshot)
+    assert_type(snapshot.state, State)
+    assert_type(snapshot.epoch, int)
+    assert_type(snapshot.retry_after, float | None)
+
+
+def many_breakers() -> None:
+    group = BreakerGroup("api", max_size=100, trip=3)
+    assert_type(group["host-a"], CircuitBreaker)
+    assert_type(get_breaker("payments"), CircuitBreaker | None)
+    assert_type(breaker_of(plain), CircuitBreaker | None)
+    for breaker in breakers():
+        assert_type(breaker, CircuitBreaker)
+
+
+def testing_kit() -> None:
+    clock = FakeClock()
+    breaker = CircuitBreaker("f", clock=clock)
+    assert_type(clock(), float)
+    clock.advance(1)
+    force(breaker, State.OPEN)

@@ -65,6 +65,19 @@ async def alookup(key: str) -> bytes:
     return key.encode()
 
 
+def cached(key: str) -> None:
+    del key
+
+
+async def acached(key: str) -> None:
+    del key
+
+
+@payments(fallback=cached)
+def lookup_or_none(key: str) -> bytes:
+    return key.encode()
+
+
 class Gateway:
     @payments
     def charge(self, amount: int) -> str:
@@ -106,8 +119,21 @@ def parameters_and_results_stay() -> None:
     assert_type(adialogue(1), AsyncGenerator[str, int])
 
 
+def a_fallback_adds_its_result() -> None:
+    assert_type(lookup_or_none("key"), bytes | None)
+    lookup_or_none(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    guard = payments(fallback=cached)
+    assert_type(guard.call(lookup, "key"), bytes | None)
+
+
+async def an_async_fallback_adds_its_result() -> None:
+    guard = payments(fallback=acached)
+    assert_type(await guard(alookup)("key"), bytes | None)
+
+
 async def colour_stays() -> None:
-    assert_type(acharge(1), Coroutine[Any, Any, str])
+    pending: Coroutine[Any, Any, str] = acharge(1)
+    assert_type(await pending, str)
     assert_type(await acharge(1, currency="CHF"), str)
     assert_type(await alookup("key"), bytes)
     async for page in apages(1):
@@ -134,8 +160,8 @@ def a_wrong_call_is_an_error(gateway: Gateway) -> None:
     gateway.charge("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
-def fits_where_the_plain_function_fits() -> None:
+async def fits_where_the_plain_function_fits() -> None:
     plain: Callable[[int], str] = charge
     coroutine: Callable[[int], Coroutine[Any, Any, str]] = acharge
     assert_type(plain(1), str)
-    assert_type(coroutine(1), Coroutine[Any, Any, str])
+    assert_type(await coroutine(1), str)
