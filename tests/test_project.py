@@ -18,6 +18,7 @@ SOURCES: Final = ROOT / "src" / "recloser"
 
 PURE: Final = {
     "__future__",
+    "annotationlib",
     "collections",
     "dataclasses",
     "datetime.timedelta",
