@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
+from .hints import NamedTuple
 
 from .values import Struct
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from .hints import TYPE_CHECKING, Any, Self
 
 from . import ranges
 from .recovery import Recovery, Wait

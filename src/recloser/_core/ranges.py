@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
-from typing import SupportsFloat, cast
 
 
 def whole(name: str, value: object, minimum: int = 1) -> int:
@@ -20,10 +18,10 @@ def whole(name: str, value: object, minimum: int = 1) -> int:
 
 def number(name: str, value: object) -> float:
     """Return `value` as a finite float."""
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         msg = f"{name} must be a number, got {value!r}"
         raise TypeError(msg)
-    result = float(cast("SupportsFloat", value))
+    result = float(value)
     if not math.isfinite(result):
         msg = f"{name} must be finite, got {value!r}"
         raise ValueError(msg)

@@ -32,7 +32,7 @@ identity, resilience4j credits them to whatever state is current and was wedged 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, assert_never
+from .hints import NamedTuple, assert_never
 
 from .outcomes import Kind, Outcome
 from .phases import (

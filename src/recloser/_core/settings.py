@@ -15,7 +15,7 @@ wait. Numbers may be strings, as the environment has them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from .hints import Any, TypeVar, cast
 
 from .recovery import Backoff, Recovery, Wait
 from .trips import (

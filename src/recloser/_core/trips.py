@@ -7,7 +7,7 @@ failure, slow rules after a slow call. So a fast success never trips a circuit
 
 from __future__ import annotations
 
-from typing import Any
+from .hints import Any
 
 from . import ranges
 from .outcomes import Kind, Outcome

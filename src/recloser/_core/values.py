@@ -7,7 +7,7 @@ for `import recloser`.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NoReturn, Self, dataclass_transform
+from .hints import Any, ClassVar, NoReturn, Self, dataclass_transform
 
 
 class Value:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from .hints import NamedTuple
 
 from . import ranges
 from .values import Value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, final, overload
+from .._core.hints import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast, final, overload
 
 from .._core import ranges
 from .._core.phases import Command
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
     from datetime import timedelta
     from types import TracebackType
-    from typing import Never, ParamSpec, Self
+    from .._core.hints import Never, ParamSpec, Self
 
     from .._core.recovery import Recovery
     from .._core.trips import TripRule
@@ -406,7 +406,7 @@ def _check_registry(registry: object) -> None:
 
 def _initial(state: object) -> State:
     try:
-        initial = State(state)
+        initial = State(cast("str", state))
     except ValueError:
         msg = f"initial_state must be a State, got {state!r}"
         raise ValueError(msg) from None

@@ -24,8 +24,7 @@ import os
 import threading
 import weakref
 from math import inf
-from random import random
-from typing import TYPE_CHECKING, Any, NamedTuple
+from .._core.hints import TYPE_CHECKING, Any, NamedTuple
 
 from .._core import rules
 from .._core.errors import CircuitOpenError
@@ -112,6 +111,7 @@ class Circuit:
         "_seen",
         "_tally",
         "_tap",
+        "chance",
         "clock",
         "name",
         "namespace",
@@ -124,7 +124,10 @@ class Circuit:
 
     def __init__(self, name: str, policy: Policy, clock: Clock, state: State) -> None:
         """Begin in `state`."""
+        from random import random  # here, with the first breaker: a tenth of our import time
+
         self.name = name
+        self.chance: Callable[[], float] = random
         self.policy = policy
         self.clock = clock
         self._lock = threading.RLock()
@@ -294,7 +297,7 @@ class Circuit:
         """Count how an admitted call ended, and swap the phase if a rule says so."""
         if entry.admission.place == INSIDE:
             return
-        chance = random()
+        chance = self.chance()
         with self._lock:
             events = self._settle(entry, outcome, now, chance)
         self._publish(events)
@@ -395,7 +398,7 @@ class Circuit:
             self._sync()
 
     def _move(self, rule: Callable[[Phase, float, float], Phase]) -> None:
-        now, chance = self.now(), random()
+        now, chance = self.now(), self.chance()
         with self._lock:
             while True:
                 before = self._current[0]

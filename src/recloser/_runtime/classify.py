@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from math import isfinite
-from typing import Any, NamedTuple
+from .._core.hints import Any, NamedTuple, cast
 
 from .._core.errors import RecloserError
 from .._core.outcomes import FailureInfo, Kind
@@ -159,12 +159,12 @@ class Classifier:
             return None
 
 
-def valid_hint(hint: float | None) -> float | None:
+def valid_hint(hint: object) -> float | None:
     """Return a server's hint if it is a duration; nonsense from outside is no hint."""
     if hint is None:
         return None
     total = getattr(hint, "total_seconds", None)
-    seconds = float(total() if callable(total) else hint)
+    seconds = float(cast("float", total() if callable(total) else hint))
     return seconds if isfinite(seconds) and seconds >= 0 else None
 
 
@@ -189,10 +189,11 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterable[BaseException]
 
 
 def _each(option: str, tests: ErrorTests) -> Iterable[object]:
-    if isinstance(tests, type) or (callable(tests) and not isinstance(tests, Iterable)):
-        return (tests,)
-    if isinstance(tests, Iterable) and not isinstance(tests, str | bytes):
-        return tests
+    given: object = tests
+    if isinstance(given, type) or (callable(given) and not isinstance(given, Iterable)):
+        return (given,)
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
+        return cast("Iterable[object]", given)
     msg = f"{option} must be exception types or predicates, got {tests!r}"
     raise TypeError(msg)
 

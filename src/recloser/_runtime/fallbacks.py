@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from .._core.hints import TYPE_CHECKING, Any
 
 from .shapes import AnyCallable, Shape, shape_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from .._core.hints import TYPE_CHECKING, Any, TypeVar, cast
 
 from .._core.errors import CircuitOpenError
 from .._core.outcomes import Kind, Outcome

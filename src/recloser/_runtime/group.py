@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, final
+from .._core.hints import TYPE_CHECKING, Any, final
 
 from .._core import ranges
 from .._core.phases import Closed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, final, overload
+from .._core.hints import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, final, overload
 
 from .._core import ranges
 from .classify import Classifier
@@ -13,7 +13,7 @@ from .wrappers import guard_function
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
-    from typing import ParamSpec
+    from .._core.hints import ParamSpec
 
     from .breaker import CircuitBreaker
 

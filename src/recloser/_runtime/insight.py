@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from .._core.hints import TYPE_CHECKING
 
 from .._core import rules
 from .._core.outcomes import FailureInfo

@@ -22,7 +22,7 @@ can, and a mixed pair could miscount; there the general pair stays in place for 
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from .._core.hints import TYPE_CHECKING, Any
 
 from . import reentry
 from .recorders import HAS_GIL
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from .gate import Gate
     from .recorders import Recorder
+
+    Leave = Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], None]
 
 SLOTS = ("__enter__", "__exit__", "__aenter__", "__aexit__")
 
@@ -104,22 +106,19 @@ class Blocks:
             self._gate.raised(inside.entry, error)
 
 
-_Leave = "Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], None]"
-
-
-def _stepping(gate: Gate, recorder: Recorder) -> _Leave:
+def _stepping(gate: Gate, recorder: Recorder) -> Leave:
     def leave(
         kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
+        if error is None:
             next(recorder.ok)
         else:
-            gate.failed(recorder, error)  # type: ignore[arg-type] - there is one where there is a type
+            gate.failed(recorder, error)
 
     return leave
 
 
-def _counting(gate: Gate, recorder: Recorder) -> _Leave:
+def _counting(gate: Gate, recorder: Recorder) -> Leave:
     circuit = gate.circuit
 
     def leave(

@@ -7,7 +7,7 @@ or listener that raises is reported here instead.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from .._core.hints import TYPE_CHECKING
 
 from .._core.outcomes import FailureInfo
 

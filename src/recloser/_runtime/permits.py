@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self, final
+from .._core.hints import TYPE_CHECKING, Self, final
 
 from .._core import ranges
 from .._core.errors import PermitError
@@ -86,7 +86,7 @@ class Permit:
         Raises:
             PermitError: The permit was settled before; nothing is counted twice.
         """
-        hint = valid_hint(retry_after)
+        hint = None if retry_after is None else valid_hint(retry_after)
         entry = self._take()
         now = self._gate.circuit.now()
         cause = failure_info(error, now) if error else FailureInfo(type="failure", message="", at=now)

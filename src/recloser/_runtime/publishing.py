@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from .._core.hints import TYPE_CHECKING, Any
 
 from .._core import events
 from .._core.events import CallbackFailed, CallEnded, Event

@@ -33,7 +33,7 @@ from collections import deque
 from itertools import count, repeat
 from math import inf
 from operator import length_hint
-from typing import TYPE_CHECKING
+from .._core.hints import TYPE_CHECKING
 
 from .._core.outcomes import Kind
 from .._core.windows import Counts, CountWindow, Evidence, TimeWindow, Window

@@ -9,7 +9,7 @@ task inherits it, but a probe that is over admits nobody.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from .._core.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .circuit import Circuit, Entry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import TYPE_CHECKING, final
+from .._core.hints import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from enum import Enum, auto
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import Any
+from .._core.hints import Any
 
 from .._core.errors import ShapeError
 

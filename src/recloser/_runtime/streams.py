@@ -8,7 +8,7 @@ still delivers when its lease ends is a success at that item; no timer watches i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from .._core.hints import TYPE_CHECKING, Any
 
 from .._core.errors import CircuitOpenError
 from .._core.outcomes import Kind, Outcome

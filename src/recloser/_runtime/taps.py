@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from .._core.hints import TYPE_CHECKING
 
 from .._core.events import CallEnded
 from .._core.outcomes import Kind

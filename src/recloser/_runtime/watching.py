@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Self, final
+from .._core.hints import TYPE_CHECKING, Self, final
 
 from .waiting import async_spot
 

@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import builtins
 import functools
-import linecache
 from types import CellType, CodeType, FunctionType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from .._core.hints import TYPE_CHECKING, Any, NamedTuple
 
 from .circuit import TICKETS
 from .shapes import AnyCallable, Shape, refuse_unstarted, shape_of
@@ -203,6 +202,8 @@ def _source(shape: Shape, signature: Signature, level: int, *, checked: bool) ->
 @functools.lru_cache(maxsize=1024)
 def _code(source: str, parameters: str) -> CodeType:
     """Compile one shape, once, and let tracebacks show it."""
+    import linecache  # here: it brings `tokenize` and `re`, a third of our import time
+
     name = f"<recloser guard of ({parameters})>"
     body = "".join(f"    {line}" for line in source.splitlines(keepends=True))
     outer = f"def _recloser_make(_recloser_gate, _recloser_call, _recloser_check):\n{body}"
@@ -248,7 +249,8 @@ def _parameters(names: Mapping[str, inspect.Parameter]) -> Iterator[str]:
         if kind is parameter.KEYWORD_ONLY and not starred:
             starred = True
             yield "*"
-        stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(kind, "")
+        stars = "*" if kind is parameter.VAR_POSITIONAL else ""
+        stars = "**" if kind is parameter.VAR_KEYWORD else stars
         default = "" if parameter.default is parameter.empty else "=None"
         yield f"{stars}{name}{default}"
         previous = kind
