@@ -23,7 +23,7 @@ import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
-from .._core.outcomes import FailureInfo
+from .. import FailureInfo
 from ._settings import Settings
 from ._trial import Trial, TrialPlace
 
@@ -96,6 +96,7 @@ class Machine(Settings[ListenerT], Generic[KeyT, StateT, BooksT, ListenerT]):
         self._reason = ELSEWHERE
         self._last_failure: FailureInfo | None = None
         self._key: KeyT = storage.state
+        self._is_closed: bool = self._key == self._closed
         self._state = self._create_new_state(self._key)
 
     @abstractmethod
@@ -189,6 +190,7 @@ class Machine(Settings[ListenerT], Generic[KeyT, StateT, BooksT, ListenerT]):
         self._last_failure = None
         if key != self._key:
             self._key = key
+            self._is_closed = key == self._closed
             self._period = object()
             self._place.clear()
 
@@ -213,14 +215,19 @@ class Machine(Settings[ListenerT], Generic[KeyT, StateT, BooksT, ListenerT]):
         with self._lock:
             if self._state_storage.state != self._key:
                 self._refresh()
-            if self._key == self._closed:
+            if self._is_closed:
                 permit = self._period
             else:
                 if self._key == self._open:
                     self._leave_open()
                 permit = self._trial()
             if self._listeners:
-                self._tell_before_call(permit, func, args, kwargs)
+                try:
+                    for listener in tuple(self._listeners):
+                        listener.before_call(self, func, *args, **kwargs)
+                except BaseException:
+                    self._released(permit)
+                    raise
             return permit
 
     def _trial(self) -> Trial:
@@ -228,20 +235,6 @@ class Machine(Settings[ListenerT], Generic[KeyT, StateT, BooksT, ListenerT]):
         if trial is None:
             raise self._reject_trial()
         return trial
-
-    def _tell_before_call(
-        self,
-        permit: object,
-        func: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> None:
-        try:
-            for listener in self.listeners:
-                listener.before_call(self, func, *args, **kwargs)
-        except BaseException:
-            self._released(permit)
-            raise
 
     def _released(self, permit: object) -> None:
         """End a call that says nothing about the dependency."""
@@ -256,7 +249,7 @@ class Machine(Settings[ListenerT], Generic[KeyT, StateT, BooksT, ListenerT]):
             elif isinstance(permit, Trial):
                 self._settle_trial(permit)
             if self._listeners:
-                for listener in self.listeners:
+                for listener in tuple(self._listeners):
                     listener.success(self)
 
     def _settle_trial(self, trial: Trial) -> None:

@@ -26,7 +26,7 @@ from inspect import isasyncgenfunction, iscoroutinefunction
 from types import GeneratorType
 from typing import Any, NoReturn, TypeVar, cast, overload
 
-from ..._core.states import State
+from ... import State
 from .._settings import Exclusion
 from ._calls import Calls
 from ._errors import STILL_OPEN, TRIAL_FAILED, TRIPPED, CircuitBreakerError
@@ -194,7 +194,8 @@ class CircuitBreaker(Calls):
                 result = self._guarded_generator(permit, generator)
             else:
                 self._succeeded(permit)
-            return result
+            returned: T = result
+            return returned
         finally:
             if lock:
                 lock.release()
@@ -212,7 +213,9 @@ class CircuitBreaker(Calls):
     def __call__(self, func: F, /, **options: bool) -> F: ...
     @overload
     def __call__(self, **options: bool) -> Callable[[F], F]: ...
-    def __call__(self, *call_args: Any, **call_kwargs: Any) -> Any:
+    def __call__(  # type: ignore[misc]  # mypy: no `/` beside `**` in *call_args
+        self, *call_args: Any, **call_kwargs: Any
+    ) -> Any:
         """Guard a function: `@breaker` or `@breaker()`. Keeps its name and signature.
 
         Coroutine functions stay coroutine functions and are counted when they end; there

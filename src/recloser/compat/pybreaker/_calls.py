@@ -9,14 +9,13 @@ from importlib import import_module
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from .._machine import Machine
+from .._async_calls import AsyncCalls
 from ._listener import CircuitBreakerListener
 from ._states import CircuitBreakerState
 from ._storage import CircuitBreakerStorage
 
 if TYPE_CHECKING:
     from collections.abc import (
-        AsyncGenerator,
         Awaitable,
         Callable,
         Coroutine,
@@ -27,9 +26,9 @@ T = TypeVar("T")
 
 
 class Calls(
-    Machine[str, CircuitBreakerState, CircuitBreakerStorage, CircuitBreakerListener]
+    AsyncCalls[str, CircuitBreakerState, CircuitBreakerStorage, CircuitBreakerListener]
 ):
-    """Guards generators, coroutines and async generators."""
+    """Guards generators, coroutine functions, and whatever can be awaited."""
 
     def call_async(
         self, func: Callable[..., Any], *args: Any, **kwargs: Any
@@ -66,24 +65,6 @@ class Calls(
             self._failed(permit, error)
             raise
 
-    async def _settled(
-        self,
-        permit: object,
-        func: Callable[..., Awaitable[T]],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> T:
-        try:
-            result = await func(*args, **kwargs)
-        except Exception as error:
-            self._failed(permit, error)
-            raise
-        except BaseException:  # cancelled, or everything is going down
-            self._released(permit)
-            raise
-        self._succeeded(permit)
-        return result
-
     def _guarded_coroutine_function(
         self, func: Callable[..., Coroutine[Any, Any, T]]
     ) -> Callable[..., Coroutine[Any, Any, T]]:
@@ -111,45 +92,6 @@ class Calls(
         except BaseException as error:  # noqa: BLE001  counted, and thrown on
             self._failed(permit, error)
             inner.throw(error)
-
-    def _guarded_async_generator_function(
-        self, func: Callable[..., AsyncGenerator[Any, Any]]
-    ) -> Callable[..., AsyncGenerator[Any, Any]]:
-        @wraps(func)
-        def guarded(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-            inner = func(*args, **kwargs)
-            permit = self._admit(func, args, kwargs)
-            return self._guarded_async_generator(permit, inner)
-
-        return guarded
-
-    async def _guarded_async_generator(
-        self, permit: object, inner: AsyncGenerator[Any, Any]
-    ) -> AsyncGenerator[Any, Any]:
-        """Run `inner`; count how it ends. Leaving half-way is no evidence."""
-        step = anext(inner)
-        while True:
-            try:
-                item = await step
-            except StopAsyncIteration:
-                self._succeeded(permit)
-                return
-            except Exception as error:
-                self._failed(permit, error)
-                raise
-            except BaseException:
-                self._released(permit)
-                raise
-            try:
-                given = yield item
-            except GeneratorExit:
-                self._released(permit)
-                await inner.aclose()
-                raise
-            except BaseException as error:  # noqa: BLE001  what it makes of it counts
-                step = inner.athrow(error)
-            else:
-                step = inner.asend(given)
 
 
 def _loop() -> asyncio.AbstractEventLoop:

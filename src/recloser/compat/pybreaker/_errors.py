@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from ..._core.errors import CircuitOpenError
-from ..._core.states import State
+from ... import CircuitOpenError, State
 
 TRIPPED = "Failures threshold reached, circuit breaker opened"
 TRIAL_FAILED = "Trial call failed, circuit breaker opened"
