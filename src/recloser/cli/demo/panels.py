@@ -182,7 +182,7 @@ def _name(ax: Axes, ended: Sequence[Call], ending: Ending) -> None:
         return
     first = ending is Ending.OK  # seen before anything is wrong
     near = ended[:20] if first else ended
-    above = percentile([call.took for call in near], 0.97)
+    above = percentile([call.took for call in near], 0.9)
     ax.text(
         ended[0].began if first else median(call.began for call in ended),
         1.5 * (above or 0),

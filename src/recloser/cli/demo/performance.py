@@ -78,10 +78,12 @@ def _run(recording: Recording, console: Console) -> None:
                 guarded.check()
                 time.sleep(_REFRESH)
             show(recording.story.seconds)
+        except BaseException:
+            service.let_go()  # nobody waits for a script that is not played to its end
+            raise
         finally:
             unguarded.stop()
             guarded.stop()
-            service.let_go()
     unguarded.check()
     guarded.check()
 

@@ -61,6 +61,8 @@ class Scene:
             Group(grid, Text(), told, _legend()),
             title=title,
             title_align="left",
+            subtitle="height of a bar: share of the callers that wait",
+            subtitle_align="right",
             width=columns + _LABELS + 4,
         )
 
