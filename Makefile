@@ -10,7 +10,7 @@ ARGS ?=
 SCRIPTS := .ci/run $(wildcard tools/get-*)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint format types contracts check bench bench-peers \
+.PHONY: help demo test coverage lint format types completeness contracts check bench bench-peers \
 	traps proof news clean
 .DELETE_ON_ERROR:
 
@@ -80,6 +80,9 @@ format: .venv-tools/stamp ## let ruff repair and format what it can
 types: .venv/stamp .venv-tools/stamp ## mypy and pyright, both strict
 	.venv-tools/bin/mypy --python-executable .venv/bin/python
 	.venv-tools/bin/pyright --pythonpath .venv/bin/python
+
+completeness: .venv/stamp .venv-tools/stamp ## how much of the public interface has known types
+	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv-tools/bin/pyright --verifytypes recloser --ignoreexternal
 
 contracts: .venv-tools/stamp ## which package may import which
 	.venv-tools/bin/lint-imports --no-logo
