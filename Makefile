@@ -11,11 +11,11 @@ SCRIPTS := .ci/run $(wildcard tools/get-*)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage lint format types completeness contracts check bench bench-peers \
-	traps proof news clean
+	bench-everywhere traps proof news clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # --- environments -----------------------------------------------------------------------
 
@@ -95,6 +95,9 @@ bench: .venv-bench/stamp ## our figures
 bench-peers: .venv-rivals/stamp ## our figures beside those of every rival
 	.venv-rivals/bin/python -m benchmarks --peers $(ARGS)
 
+bench-everywhere: .venv-bench/stamp ## the same on every interpreter found
+	.venv-bench/bin/python -m benchmarks --interpreters $(ARGS)
+
 traps: .venv-rivals/stamp ## the pitfall list, given to us and to every rival
 	.venv-rivals/bin/python -m benchmarks.traps $(ARGS)
 
@@ -104,20 +107,30 @@ proof: .venv/stamp ## properties and interleavings, with many more examples than
 news: .venv-tools/stamp ## the changelog entry that the fragments in news/ make
 	.venv-tools/bin/towncrier build --draft --version next
 
-# The core tests on another interpreter: make test-on-3.13t PYTHON=/path/to/python3.13t
+# Another interpreter: make core-tests-on-3.13t PYTHON=/path/to/python3.13t
 # Its pip may be missing or too old, so ours installs; where a package has no wheel for a
 # rare build, an older release with one will do.
-test-on-%: .venv-on-%/stamp
+core-tests-on-%: .venv-core-on-%/stamp
 	$(<D)/bin/python -m pytest --core --numprocesses=auto $(ARGS)
 
-.venv-on-%/stamp: pyproject.toml | .venv/stamp
-	$(require_python)
-	$(PYTHON) -m venv --without-pip --clear $(@D)
-	.venv/bin/python -m pip --python $(@D)/bin/python install --quiet \
-		--disable-pip-version-check --prefer-binary --editable '.[test]'
-	@touch $@
+tests-on-%: .venv-full-on-%/stamp
+	$(<D)/bin/python -m pytest --numprocesses=auto $(ARGS)
 
-.PRECIOUS: .venv-on-%/stamp
+define other_environment
+$(require_python)
+$(PYTHON) -m venv --without-pip --clear $(@D)
+.venv/bin/python -m pip --python $(@D)/bin/python install --quiet \
+	--disable-pip-version-check --prefer-binary --editable '.[$(1)]'
+@touch $@
+endef
+
+.venv-core-on-%/stamp: pyproject.toml | .venv/stamp
+	$(call other_environment,test)
+
+.venv-full-on-%/stamp: pyproject.toml | .venv/stamp
+	$(call other_environment,full)
+
+.PRECIOUS: .venv-core-on-%/stamp .venv-full-on-%/stamp
 
 clean: ## remove environments, caches and reports
 	rm -rf .venv .venv-* build dist htmlcov mutants demo-output .coverage .coverage.* \
