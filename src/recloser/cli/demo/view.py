@@ -46,8 +46,8 @@ class Scene:
         80 by 24 is the smallest that shows everything; from 30 lines on there is air.
         """
         columns = max(min(width - _LABELS - 4, _WIDEST), 20)
-        grid = Table.grid(padding=(0, 1))
-        grid.add_column(style="bold", width=_LABELS - 1, no_wrap=True)
+        grid = Table.grid()
+        grid.add_column(style="bold", width=_LABELS, no_wrap=True)
         grid.add_column(no_wrap=True)
         grid.add_row("the script", self._script(now, columns))
         for client in Client:
