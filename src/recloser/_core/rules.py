@@ -9,17 +9,17 @@ Invariants, cited by number in tests and code:
 
 I1  Legal moves. closed -> open; open -> half_open; half_open -> open or closed. An
     operator's command, or a link's word, may reach any state but half_open.
-I2  Places. Probes that hold a place never exceed `probe_concurrency`; together with the
-    round's successes they never exceed `probes`.
-I3  No wedge. A half-open circuit with a free place, or a place whose lease has ended,
-    admits the next caller. Nothing depends on a call returning.
+I2  Places. No admission brings the probes that hold a place above `probe_concurrency`, or
+    together with the round's successes above `probes`.
+I3  No wedge. A half-open circuit where I2 leaves room admits the next caller. A place is
+    held no longer than its lease, so within one lease there is room, whatever is lost.
 I4  Late is nothing. An outcome admitted in another epoch changes nothing.
 I5  Epochs only grow, by one with each change of state; a change within a state keeps it.
 I6  `retry_after` is honest. A call made that many seconds later is not refused for the
     same reason, unless somebody else took the place. It is None only when forced open.
 I7  Reset works from every phase, and leads to closed with no trips remembered.
-I8  A fast success never opens a circuit; a neutral call changes nothing but the place
-    that it gives back.
+I8  A fast success never opens a circuit; a neutral call that was not slow changes nothing
+    but the place that it gives back.
 I9  An illegal move raises and changes nothing.
 I10 A word changes nothing unless it is newer for its link, or as new and more closed-off;
     a foreign `closed` ends only what came from that link.
@@ -190,14 +190,13 @@ def enter(policy: Policy, phase: Phase, state: State, now: float, chance: float)
         return _first_round(opened, now).replace(epoch=phase.epoch + 1)
     if state is State.CLOSED:
         return override(policy, phase, Command.RESET, now, chance)
-    if state is State.OPEN:
-        closed = Closed(epoch=phase.epoch, since=now)
-        return override(policy, closed, Command.TRIP, now, chance)
-    return override(policy, phase, _ENTERED_BY[state], now, chance)
+    closed = Closed(epoch=phase.epoch, since=now)
+    return override(policy, closed, _ENTERED_BY[state], now, chance)
 
 
 _SHUT = (State.DISABLED, State.METRICS_ONLY, State.CLOSED, State.HALF_OPEN, State.OPEN, State.FORCED_OPEN)
 _ENTERED_BY = {
+    State.OPEN: Command.TRIP,
     State.FORCED_OPEN: Command.FORCE_OPEN,
     State.DISABLED: Command.DISABLE,
     State.METRICS_ONLY: Command.OBSERVE,
@@ -218,10 +217,11 @@ def _first_round(phase: Open, now: float) -> HalfOpen:
 
 def _give_place(policy: Policy, phase: HalfOpen, now: float) -> Admitted | Refused:
     alive = tuple(place for place in phase.places if now < place.until)
-    taken = len(alive) + phase.successes
-    if alive and (len(alive) >= policy.probe_concurrency or taken >= policy.probes):  # I2
-        first = min(place.until for place in alive)
-        return Refused(phase.reason, _time_left(first, now))
+    needed = max(1, policy.probes - phase.successes)
+    most = min(policy.probe_concurrency, needed)  # I2
+    if len(alive) >= most:
+        leases = sorted(place.until for place in alive)
+        return Refused(phase.reason, _time_left(leases[len(alive) - most], now))
     place = Place(phase.issued + 1, now + policy.probe_lease)
     lost = phase.lost + len(phase.places) - len(alive)
     after = phase.replace(places=(*alive, place), issued=place.number, lost=lost)
@@ -272,7 +272,7 @@ def _trip(
     chance: float,
 ) -> Phase:
     if isinstance(phase, Closed):
-        trips = policy.recovery.remembered(phase.trips, now - phase.since) + 1
+        trips = _remembered(policy, phase, now) + 1
         return _open(policy, phase, trips, outcome, evidence, reason, now, chance)
     wait = policy.recovery.wait(1, chance, outcome.retry_after)
     return phase.replace(
@@ -286,9 +286,7 @@ def _trip(
 
 def _trip_by_hand(policy: Policy, phase: Phase, now: float, chance: float) -> Phase:
     if isinstance(phase, Closed | HalfOpen):
-        trips = phase.trips + 1
-        if isinstance(phase, Closed):
-            trips = policy.recovery.remembered(phase.trips, now - phase.since) + 1
+        trips = _remembered(policy, phase, now) + 1
         asked = Outcome(Kind.NEUTRAL)
         return _open(policy, phase, trips, asked, None, "tripped by hand", now, chance)
     if isinstance(phase, Open):
@@ -331,10 +329,17 @@ def _adopt_open(policy: Policy, phase: Phase, link: Link, word: Word, now: float
         epoch=phase.epoch + 1,
         since=now,
         until=until,
-        trips=getattr(phase, "trips", 0),
+        trips=_remembered(policy, phase, now),
         reason=word.reason or f"opened by the {link.origin}",
         origin=link.origin,
     )
+
+
+def _remembered(policy: Policy, phase: Phase, now: float) -> int:
+    """Return the trips in a row before this moment: closed, they fade."""
+    if isinstance(phase, Closed):
+        return policy.recovery.remembered(phase.trips, now - phase.since)
+    return phase.trips if isinstance(phase, HalfOpen) else 0
 
 
 def _is_shut(phase: Observing, now: float) -> bool:
@@ -345,7 +350,7 @@ def _is_shut(phase: Observing, now: float) -> bool:
 def _time_left(until: float, now: float) -> float:
     """Return how long to wait so that `now` plus it is not before `until` (I6)."""
     left = until - now
-    return left if now + left >= until else left + math.ulp(until)
+    return left if now + left >= until else left + math.ulp(max(abs(until), left))
 
 
 def _illegal(phase: Phase, admission: Admission) -> ValueError:
