@@ -60,13 +60,22 @@ def share(name: str, value: object) -> float:
 
 def seconds(name: str, value: object) -> float:
     """Return a duration in seconds, > 0, from a number or a `timedelta`."""
+    result = duration(name, value)
+    if result == 0:
+        msg = f"{name} must be more than 0 seconds, got {value!r}"
+        raise ValueError(msg)
+    return result
+
+
+def duration(name: str, value: object) -> float:
+    """Return a duration in seconds, >= 0, from a number or a `timedelta`."""
     total = getattr(value, "total_seconds", None)
     try:
         result = number(name, total() if callable(total) else value)
     except TypeError:
         msg = f"{name} must be seconds or a timedelta, got {value!r}"
         raise TypeError(msg) from None
-    if result <= 0:
+    if result < 0:
         msg = f"{name} must be more than 0 seconds, got {value!r}"
         raise ValueError(msg)
     return result

@@ -11,7 +11,7 @@ from .._core.policy import Policy
 from .._core.rules import Refused
 from .._core.states import State
 from .circuit import Circuit
-from .classify import Classifier
+from .classify import USUAL, classifier_for
 from .gate import Gate
 from .guards import Guard, decorate
 from .insight import describe, explain, snapshot
@@ -122,9 +122,9 @@ class CircuitBreaker(metaclass=BlockType):
         probes: int | None = None,
         probe_concurrency: int | None = None,
         probe_lease: float | timedelta | None = None,
-        ignore: ErrorTests = (),
-        successes: ErrorTests = (),
-        failures: ErrorTests = (Exception,),
+        ignore: ErrorTests | None = None,
+        successes: ErrorTests | None = None,
+        failures: ErrorTests | None = None,
         failure_result: Callable[[Any], object] | None = None,
         retry_after: Callable[[Any], float | None] | None = None,
         listeners: Iterable[Listener] = (),
@@ -150,8 +150,8 @@ class CircuitBreaker(metaclass=BlockType):
         settings = _changed(policy, changes)
         circuit = Circuit(name, settings, _clock(clock), state)
         circuit.publisher.set(listeners)
-        classifier = Classifier(
-            circuit.publisher.mishap,
+        classifier = classifier_for(
+            USUAL,
             ignore=ignore,
             successes=successes,
             failures=failures,
@@ -361,7 +361,7 @@ class CircuitBreaker(metaclass=BlockType):
     def remove_listener(self, listener: Listener) -> None:
         """Tell a listener no longer; unknown ones are ignored."""
         listeners = self._circuit.publisher.listeners
-        self._circuit.publisher.set(other for other in listeners if other is not listener)
+        self._circuit.publisher.set(other for other in listeners if other != listener)
         listen(self._circuit)
 
     # -- as a value ------------------------------------------------------------------

@@ -4,18 +4,18 @@ Who writes what, under what, and what a reader can see:
 
 - `_current` is one tuple (phase, recorder), replaced in one store under `_lock`. Any
   thread may read it at any time without the lock and sees a phase with its recorder.
-- The tickets in `namespace` are what compiled wrappers read, once per call. They follow
-  from `_current` and are set after it, under the lock. Between the two stores a caller
-  can see an old ticket: it then runs as a call of the old period, which is legal, and
-  its outcome is late. If an interrupt tears the two apart, the next locked visit of any
-  call sets them right (`_sync`).
-- Tallies are written under the lock, except `rejected`, a `Counter` stepped without it.
+- `ticket` is a cell that compiled wrappers read once per call: the recorder, or None for
+  "ask the circuit". It follows from `_current` and is set after it, under the lock.
+  Between the two stores a caller can see an old ticket: it then runs as a call of the
+  old period, which is legal, and its outcome is late. If an interrupt tears the two
+  apart, the next locked visit of any call sets the ticket right (`_sync`).
+- Tallies are written under the lock, except `rejected`, stepped without it.
 - The clock, the random number, classification, listeners and waking all run outside the
   lock; inside it there are only our own values. It is an `RLock`, because a signal
   handler or a finaliser can call the breaker in the middle of a locked section; the
   swap compares before it stores, so such a visitor's change is never overwritten.
 - After `fork` the child gets a new lock, frees the places of threads that are gone, and
-  sets its tickets from `_current`.
+  sets its ticket from `_current`.
 """
 
 from __future__ import annotations
@@ -24,21 +24,12 @@ import os
 import threading
 import weakref
 from math import inf
-from .._core.hints import TYPE_CHECKING, Any, NamedTuple
+from types import CellType
 
 from .._core import rules
 from .._core.errors import CircuitOpenError
-from .._core.events import (
-    CallEnded,
-    Event,
-    Failed,
-    LateResult,
-    ProbeEnded,
-    ProbeStarted,
-    Rejected,
-    WouldReject,
-    difference,
-)
+from .._core.events import ProbeStarted, Rejected, WouldReject, difference
+from .._core.hints import TYPE_CHECKING, Any, NamedTuple
 from .._core.outcomes import Kind, Outcome
 from .._core.phases import (
     Admission,
@@ -53,28 +44,28 @@ from .._core.phases import (
     Word,
 )
 from .._core.rules import Refused
-from .._core.states import State
 from .._core.windows import Counts, Evidence, TimeWindow
 from . import reentry
+from .narration import ended, late
 from .publishing import Publisher
-from .recorders import Counter, Recorder
+from .recorders import Recorder, counter
 from .waiting import Queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .._core.events import Event
     from .._core.policy import Policy
+    from .._core.states import State
     from .waiting import Clock
 
     Tap = Callable[[Iterator[object]], Iterator[object]]
-
-TICKETS = ("_recloser_ticket_0", "_recloser_ticket_1", "_recloser_ticket_2")
-"""The ticket for wrappers that read no clock, one after the call, or both around it."""
 
 INSIDE = 0
 """The place of a call inside a probe: none of its own. Its outcome says nothing."""
 
 _NOTHING = Evidence()
+_NO_COUNTS = Counts()
 
 
 class Tally(NamedTuple):
@@ -90,12 +81,16 @@ class Tally(NamedTuple):
     fallbacks: int = 0
 
 
+_NO_TALLY = Tally()
+
+
 class Entry(NamedTuple):
-    """One admitted call: what it writes to, and the right it was given."""
+    """One admitted call: what it writes to, the right it was given, when it began."""
 
     recorder: Recorder | None
     admission: Admission
     started: float | None
+    """None where slowness does not matter."""
 
 
 class Circuit:
@@ -107,19 +102,21 @@ class Circuit:
         "_links",
         "_lock",
         "_owners",
+        "_queue",
         "_retired",
         "_seen",
         "_tally",
         "_tap",
         "chance",
         "clock",
+        "level",
         "name",
-        "namespace",
         "on_swap",
         "policy",
         "publisher",
-        "queue",
         "rejected",
+        "slow_limit",
+        "ticket",
     )
 
     def __init__(self, name: str, policy: Policy, clock: Clock, state: State) -> None:
@@ -127,25 +124,42 @@ class Circuit:
         from random import random  # here, with the first breaker: a tenth of our import time
 
         self.name = name
-        self.chance: Callable[[], float] = random
-        self.policy = policy
         self.clock = clock
+        self.chance: Callable[[], float] = random
         self._lock = threading.RLock()
         self._seen = clock()
-        self._retired = Counts()
-        self._tally = Tally()
+        self._retired = _NO_COUNTS
+        self._tally = _NO_TALLY
         self._owners: dict[int, int] | None = None
         self._links: dict[object, Link] | None = None
         self._tap: Tap | None = None
-        self.rejected = Counter()
-        self.publisher = Publisher(name)
-        self.queue = Queue()
+        self._queue: Queue | None = None
+        self.rejected = counter()
+        self.publisher = Publisher(name, self.moment)
         self.on_swap: Callable[[Recorder | None], None] | None = None
-        self.namespace: dict[str, Any] = {"_recloser_clock": clock}
+        self.ticket = CellType(None)
+        self.level = 0
+        self._configure(policy)
         before = Closed(epoch=0, since=self._seen)
         self._current: tuple[Phase, Recorder | None] = (before, None)
-        self._install(before, rules.enter(policy, before, state, self._seen, random()))
+        self._install(before, rules.enter(policy, before, state, self._seen, self.chance()))
         _watch_forks(self)
+
+    def _configure(self, policy: Policy) -> None:
+        """Take a policy, and the template that its wrappers need.
+
+        Level 0 reads no clock, 1 reads it after the call, 2 around it. A wrapper of a
+        higher level serves a policy of a lower one; the other way it must ask.
+        """
+        self.policy = policy
+        limit = policy.trip.slow_limit
+        self.slow_limit = inf if limit is None else limit
+        timed = any(isinstance(window, TimeWindow) for window in policy.trip.windows)
+        level = 2 if limit is not None else int(timed)
+        if level > self.level:
+            self.ticket.cell_contents = None
+            self.ticket = CellType(None)
+            self.level = level
 
     # -- reading ---------------------------------------------------------------------
 
@@ -153,6 +167,14 @@ class Circuit:
     def phase(self) -> Phase:
         """The phase at this moment."""
         return self._current[0]
+
+    @property
+    def queue(self) -> Queue:
+        """Callers that wait; made when the first one does."""
+        if self._queue is None:
+            with self._lock:
+                self._queue = self._queue or Queue()
+        return self._queue
 
     def now(self) -> float:
         """Read the clock, which stands still where the user's goes back."""
@@ -162,12 +184,9 @@ class Circuit:
         self._seen = now
         return now
 
-    def level(self) -> int:
-        """Return how much clock the policy needs: the index of its ticket."""
-        if self.policy.trip.slow_limit is not None:
-            return 2
-        windows = self.policy.trip.windows
-        return int(any(isinstance(window, TimeWindow) for window in windows))
+    def moment(self) -> tuple[int, float]:
+        """Return the epoch and the time, for events."""
+        return self._current[0].epoch, self.now()
 
     def read(self) -> tuple[Phase, Evidence, Counts, Tally]:
         """Return everything at one moment, changing nothing."""
@@ -193,77 +212,69 @@ class Circuit:
             return self._admit_probe(now)
         if verdict.would_reject:
             self._would_reject(phase, now)
-        elif self.namespace[TICKETS[-1]] is not recorder:
+        elif self.ticket.cell_contents is not recorder:
             with self._lock:
                 self._sync()
-        return Entry(recorder, verdict.admission, self._start(now))
+        return Entry(recorder, recorder.admission, self._start(now))
 
     def reject(self, refused: Refused) -> CircuitOpenError:
         """Count a rejection and return the error to raise for it."""
         phase = self._current[0]
-        next(self.rejected.step)
+        next(self.rejected)
         failure = getattr(phase, "failure", None)
-        error = CircuitOpenError(self.name, phase.state, refused.retry_after, refused.reason, failure)
+        reason, retry_after = refused
         if self.publisher.wants(Rejected):
-            self._publish_rejection(phase, refused)
-        return error
-
-    def _publish_rejection(self, phase: Phase, refused: Refused) -> None:
-        self.publisher.publish(
-            Rejected(
+            event = Rejected(
                 name=self.name,
                 epoch=phase.epoch,
                 at=self.now(),
                 state=phase.state,
-                reason=refused.reason,
-                retry_after=refused.retry_after,
+                reason=reason,
+                retry_after=retry_after,
             )
-        )
+            self.publisher.publish(event)
+        return CircuitOpenError(self.name, phase.state, retry_after, reason, failure)
 
     def _admit_probe(self, now: float) -> Entry | Refused:
         events: tuple[Event, ...] = ()
         with self._lock:
             while True:
-                before, recorder = self._current
+                before = self._current[0]
                 verdict = rules.admit(self.policy, before, now)
                 if isinstance(verdict, Refused):
-                    break
+                    return verdict
                 events = self._install(before, verdict.phase, now)
                 if self._current[0] is verdict.phase:
-                    recorder = self._current[1]
                     break
-            if not isinstance(verdict, Refused) and verdict.admission.place is not None:
-                self._owners = {**(self._owners or {}), verdict.admission.place: threading.get_ident()}
-        if isinstance(verdict, Refused):
-            return verdict
-        self._publish(events)
-        self._publish_probe(verdict.admission, now)
-        return Entry(recorder, verdict.admission, self._start(now))
+            entry = Entry(self._current[1], verdict.admission, self._start(now))
+            place = entry.admission.place
+            if place is not None:
+                self._owners = {**(self._owners or {}), place: threading.get_ident()}
+        self._announce(entry, events, now)
+        return entry
 
-    def _publish_probe(self, admission: Admission, now: float) -> None:
-        if admission.place is not None and self.publisher.wants(ProbeStarted):
-            event = ProbeStarted(name=self.name, epoch=admission.epoch, at=now, place=admission.place)
-            self.publisher.publish(event)
+    def _announce(self, entry: Entry, events: tuple[Event, ...], now: float) -> None:
+        """Tell listeners of a probe; if one interrupts, the place goes back."""
+        place = entry.admission.place
+        if place is not None and self.publisher.wants(ProbeStarted):
+            epoch = entry.admission.epoch
+            events += (ProbeStarted(name=self.name, epoch=epoch, at=now, place=place),)
+        try:
+            self._publish(events)
+        except BaseException:
+            self.settle(entry, Outcome(Kind.NEUTRAL), now)
+            raise
 
     def _start(self, now: float) -> float | None:
-        return now if self.policy.trip.slow_limit is not None else None
+        return now if self.slow_limit < inf else None
 
     def _would_reject(self, phase: Phase, now: float) -> None:
         with self._lock:
             self._add(would_reject=1)
         if self.publisher.wants(WouldReject):
             reason = getattr(phase, "reason", "")
-            self.publisher.publish(WouldReject(name=self.name, epoch=phase.epoch, at=now, reason=reason))
-
-    def watch_swaps(self, on_swap: Callable[[Recorder | None], None]) -> None:
-        """Call `on_swap` with the ticket, now and at each swap, under the lock."""
-        with self._lock:
-            self.on_swap = on_swap
-            self._sync()
-
-    def entry_of(self, recorder: Recorder, started: float | None) -> Entry:
-        """Return what a closed call was admitted with, from its ticket."""
-        return Entry(recorder, Admission(recorder.epoch), started)
+            event = WouldReject(name=self.name, epoch=phase.epoch, at=now, reason=reason)
+            self.publisher.publish(event)
 
     def note_fallback(self) -> None:
         """Count that a fallback ran instead of a rejected call."""
@@ -274,13 +285,12 @@ class Circuit:
 
     def is_slow(self, started: float | None, now: float) -> bool:
         """Tell whether a call that began then is slow now."""
-        limit = self.policy.trip.slow_limit
-        return started is not None and limit is not None and now - started >= limit
+        return started is not None and now - started >= self.slow_limit
 
     def succeed(self, entry: Entry, now: float) -> None:
         """Count a success: one step of the counter, unless it was slow or a probe."""
-        recorder = entry.recorder
-        slow = self.is_slow(entry.started, now)
+        recorder, _, started = entry
+        slow = self.is_slow(started, now)
         if recorder is None or slow:
             self.settle(entry, Outcome(Kind.SUCCESS, slow), now)
             return
@@ -295,78 +305,65 @@ class Circuit:
 
     def settle(self, entry: Entry, outcome: Outcome, now: float) -> None:
         """Count how an admitted call ended, and swap the phase if a rule says so."""
-        if entry.admission.place == INSIDE:
+        recorder, admission, _ = entry
+        if admission.place == INSIDE:
             return
         chance = self.chance()
         with self._lock:
-            events = self._settle(entry, outcome, now, chance)
-        self._publish(events)
+            events = self._settle(recorder, admission, outcome, now, chance)
+        if events:
+            self._publish(events)
 
     def _settle(
-        self, entry: Entry, outcome: Outcome, now: float, chance: float
+        self,
+        recorder: Recorder | None,
+        admission: Admission,
+        outcome: Outcome,
+        now: float,
+        chance: float,
     ) -> tuple[Event, ...]:
-        recorder, admission, _ = entry
         before, current = self._current
         if admission.epoch != before.epoch or recorder is not current:
-            return self._late(admission, outcome, now, before)
-        self._count(admission, outcome)
-        evidence = _NOTHING
-        if recorder is not None and not isinstance(before, Disabled):
-            if outcome.kind is Kind.FAILURE or outcome.slow:
-                recorder.record(outcome, now)
-            evidence = recorder.evidence(now)
+            return self._late(before, admission, outcome, now)
+        if isinstance(before, Disabled):
+            return ()
+        evidence = self._count(recorder, outcome, now)
         while True:
             after = rules.settle(self.policy, before, admission, outcome, evidence, now, chance)
             events = self._install(before, after, now)
             if self._current[0] is after:
-                return (*self._ended(before, admission, outcome, now), *events)
+                break
             before = self._current[0]
             if admission.epoch != before.epoch:
-                return self._late(admission, outcome, now, before)
+                return self._late(before, admission, outcome, now)
+        if admission.place is not None and self._owners:
+            self._owners.pop(admission.place, None)
+        if self.publisher.listeners:
+            return (*ended(self.publisher, before.epoch, admission, outcome, now), *events)
+        return events
 
-    def _count(self, admission: Admission, outcome: Outcome) -> None:
-        """Count what no recorder counts: neutral calls and probes."""
-        kind, slow = outcome.kind, int(outcome.slow)
+    def _count(self, recorder: Recorder | None, outcome: Outcome, now: float) -> Evidence:
+        """Record an outcome once, and return what the rules may look at."""
+        kind, slow, _, _, cancelled = outcome
         if kind is Kind.NEUTRAL:
-            self._add(neutral=1, cancelled=int(outcome.cancelled))
-        if admission.place is not None:
-            settled, failed = int(kind is not Kind.NEUTRAL), int(kind is Kind.FAILURE)
-            probe = Counts(settled, failed, slow, settled or slow)
-            self._retired = _plus(self._retired, probe)
+            self._add(neutral=1, cancelled=int(cancelled))
+            if not slow:
+                return _NOTHING
+        if recorder is not None:
+            if slow or kind is Kind.FAILURE:
+                recorder.record(outcome, now)
+            return recorder.evidence(now)
+        settled = int(kind is not Kind.NEUTRAL)
+        probe = Counts(settled, int(kind is Kind.FAILURE), int(slow), settled or int(slow))
+        self._retired = _plus(self._retired, probe)
+        return _NOTHING
 
     def _late(
-        self, admission: Admission, outcome: Outcome, now: float, phase: Phase
+        self, phase: Phase, admission: Admission, outcome: Outcome, now: float
     ) -> tuple[Event, ...]:
         self._add(late=1)
         self._sync()
-        if not self.publisher.wants(LateResult):
-            return ()
-        late = LateResult(
-            name=self.name,
-            epoch=phase.epoch,
-            at=now,
-            admitted_epoch=admission.epoch,
-            kind=outcome.kind,
-            failure=outcome.cause,
-        )
-        return (late,)
-
-    def _ended(
-        self, phase: Phase, admission: Admission, outcome: Outcome, now: float
-    ) -> tuple[Event, ...]:
-        """Return what listeners are told of the call itself."""
-        events: tuple[Event, ...] = ()
-        wants, name, epoch = self.publisher.wants, self.name, phase.epoch
-        if admission.place is not None:
-            if self._owners:
-                self._owners.pop(admission.place, None)
-            if wants(ProbeEnded):
-                events += (ProbeEnded(name=name, epoch=epoch, at=now, place=admission.place, kind=outcome.kind),)
-        if outcome.cause is not None and wants(Failed):
-            events += (Failed(name=name, epoch=epoch, at=now, failure=outcome.cause, slow=outcome.slow),)
-        if wants(CallEnded):
-            events += (CallEnded(name=name, epoch=epoch, at=now, kind=outcome.kind, slow=outcome.slow),)
-        return events
+        return late(self.publisher, phase.epoch, admission, outcome, now)
 
     # -- operators, links, settings --------------------------------------------------
 
@@ -380,21 +377,35 @@ class Circuit:
 
     def adopt(self, source: object, origin: Any, word: Word) -> None:
         """Take in a word that a link brought."""
-        links = self._links = self._links or {}
-        link = links.get(source) or Link(origin=origin)
-        self._move(lambda phase, now, _: rules.adopt(self.policy, phase, link, word, now))
         with self._lock:
+            links = self._links = self._links or {}
+            link = links.get(source) or Link(origin=origin)
             if rules.is_news(link, word):
                 links[source] = link.replace(last=word)
+        self._move(lambda phase, now, _: rules.adopt(self.policy, phase, link, word, now))
 
     def reconfigure(self, policy: Policy) -> None:
         """Swap the policy; state stays, and evidence of windows that stay."""
         now = self.now()
         with self._lock:
-            self.policy = policy
+            self._configure(policy)
             recorder = self._current[1]
             if recorder is not None:
                 recorder.reshape(policy.trip, now)
+            self._sync()
+
+    def listen(self, tap: Tap | None) -> None:
+        """Have every success pass through a listener's iterator, or no longer."""
+        with self._lock:
+            self._tap = tap
+            phase, recorder = self._current
+            if recorder is not None and not isinstance(phase, Disabled):
+                recorder.ok = tap(recorder.counter) if tap else recorder.counter
+
+    def watch_swaps(self, on_swap: Callable[[Recorder | None], None]) -> None:
+        """Call `on_swap` with the ticket, now and at each swap, under the lock."""
+        with self._lock:
+            self.on_swap = on_swap
             self._sync()
 
     def _move(self, rule: Callable[[Phase, float, float], Phase]) -> None:
@@ -408,23 +419,12 @@ class Circuit:
                     break
         self._publish(events)
 
-    def listen(self, tap: Tap | None) -> None:
-        """Have every success pass through a listener's iterator, or no longer."""
-        with self._lock:
-            self._tap = tap
-            recorder = self._current[1]
-            if recorder is not None:
-                recorder.ok = tap(recorder.counter) if tap else recorder.counter
-
     # -- the swap --------------------------------------------------------------------
 
     def _install(self, before: Phase, after: Phase, now: float = 0.0) -> tuple[Event, ...]:
         """Swap in `after` if the phase is still `before`; return what to publish."""
         phase, recorder = self._current
-        if phase is not before:
-            return ()
-        if after is before:
-            self._sync()
+        if phase is not before or after is before:
             return ()
         following = self._recorder_of(before, after, recorder)
         self._current = (after, following)
@@ -438,13 +438,12 @@ class Circuit:
     def _recorder_of(self, before: Phase, after: Phase, recorder: Recorder | None) -> Recorder | None:
         if not isinstance(after, Closed | Disabled | Observing):
             return None
-        same = after.epoch == before.epoch
         crossed = isinstance(after, Observing) and after.trips != getattr(before, "trips", 0)
-        if same and recorder is not None and not crossed:
+        if after.epoch == before.epoch and recorder is not None and not crossed:
             return recorder
         recorder = Recorder(self.policy.trip, after.epoch, self._seen)
         if self._tap is not None and not isinstance(after, Disabled):
-            recorder.ok = self._tap(recorder.ok)
+            recorder.ok = self._tap(recorder.counter)
         return recorder
 
     def _note_move(self, before: Phase, after: Phase) -> None:
@@ -456,26 +455,22 @@ class Circuit:
             self._add(would_trip=after.trips - before.trips)
 
     def _sync(self) -> None:
-        """Set the tickets that follow from the phase; the last step of every swap."""
+        """Set the ticket that follows from the phase; the last step of every swap."""
         phase, recorder = self._current
         shut = isinstance(phase, Observing) and phase.until is not None and phase.until > self._seen
-        level, ticket = self.level(), None if shut else recorder
-        names = self.namespace
-        limit = self.policy.trip.slow_limit
-        names["_recloser_limit"] = inf if limit is None else limit
-        for index, name in enumerate(TICKETS):
-            names[name] = ticket if index >= level else None
+        ticket = None if shut else recorder
+        self.ticket.cell_contents = ticket
         if self.on_swap is not None:
             self.on_swap(ticket)
 
     def _wake(self, before: Phase, after: Phase) -> None:
         """Wake as many waiters as there are places now (they only ask again)."""
-        if not self.queue:
+        if not self._queue:
             return
         if isinstance(after, Closed | Disabled | Observing):
-            self.queue.wake(None)
+            self._queue.wake(None)
         elif isinstance(before, HalfOpen):
-            self.queue.wake(self.policy.probe_concurrency)
+            self._queue.wake(self.policy.probe_concurrency)
 
     def _add(self, **amounts: int) -> None:
         tally = self._tally
@@ -490,19 +485,20 @@ class Circuit:
     def after_fork(self) -> None:
         """In a child: a new lock, and the places of threads that are gone are free."""
         self._lock = threading.RLock()
-        self.queue = Queue()
+        self._queue = None
         phase = self._current[0]
         if isinstance(phase, HalfOpen):
             here = threading.get_ident()
             mine = {place for place, owner in (self._owners or {}).items() if owner == here}
             rest = tuple(place for place in phase.places if place.number in mine)
-            self._current = (phase.replace(places=rest, lost=phase.lost + len(phase.places) - len(rest)), None)
+            lost = phase.lost + len(phase.places) - len(rest)
+            self._current = (phase.replace(places=rest, lost=lost), None)
         self._sync()
 
 
 def _totals_of(phase: Phase, recorder: Recorder | None) -> Counts:
     """Return what a period adds to the totals; a disabled one counts nothing."""
-    return Counts() if recorder is None or isinstance(phase, Disabled) else recorder.totals()
+    return _NO_COUNTS if recorder is None or isinstance(phase, Disabled) else recorder.totals()
 
 
 def _plus(left: Counts, right: Counts) -> Counts:
@@ -510,17 +506,15 @@ def _plus(left: Counts, right: Counts) -> Counts:
 
 
 _circuits: weakref.WeakSet[Circuit] = weakref.WeakSet()
+_hooked: list[bool] = []
 
 
 def _watch_forks(circuit: Circuit) -> None:
     """Remember a circuit for `fork`; the hook is registered with the first one."""
-    if not _circuits and hasattr(os, "register_at_fork") and not _hooked:
+    if not _hooked and hasattr(os, "register_at_fork"):
         _hooked.append(True)
         os.register_at_fork(after_in_child=_after_fork)
     _circuits.add(circuit)
-
-
-_hooked: list[bool] = []
 
 
 def _after_fork() -> None:

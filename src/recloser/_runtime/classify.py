@@ -5,42 +5,31 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from math import isfinite
-from .._core.hints import Any, NamedTuple, cast
 
 from .._core.errors import RecloserError
-from .._core.outcomes import FailureInfo, Kind
+from .._core.hints import Any, cast
+from .._core.outcomes import FailureInfo, Kind, Outcome
 from .mishaps import failure_info
 
 Mishap = Callable[[str, Exception], object]
 ErrorTest = type[BaseException] | Callable[[BaseException], object]
 ErrorTests = ErrorTest | Iterable[ErrorTest]
 
-_UNCOUNTABLE = (KeyboardInterrupt, SystemExit, GeneratorExit)
-_CANCELLATIONS = {"asyncio": "CancelledError", "concurrent.futures": "CancelledError", "trio": "Cancelled"}
+_INTERRUPTIONS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 _ANSWERS = (StopIteration, StopAsyncIteration)
+_CANCELLATIONS = (("asyncio", "CancelledError"), ("concurrent.futures", "CancelledError"), ("trio", "Cancelled"))
 
-
-class Verdict(NamedTuple):
-    """What one ending says, before slowness is known."""
-
-    kind: Kind
-    cause: FailureInfo | None = None
-    retry_after: float | None = None
-    cancelled: bool = False
-
-
-SUCCESS = Verdict(Kind.SUCCESS)
-NEUTRAL = Verdict(Kind.NEUTRAL)
+SUCCESS = Outcome(Kind.SUCCESS)
+NEUTRAL = Outcome(Kind.NEUTRAL)
 
 
 class Matcher:
     """Exception types and predicates of one option, checked at construction."""
 
-    __slots__ = ("_option", "predicates", "types")
+    __slots__ = ("predicates", "types")
 
     def __init__(self, option: str, tests: ErrorTests) -> None:
         """Sort the tests; refuse what is neither a type nor a predicate."""
-        self._option = option
         self.types: tuple[type[BaseException], ...] = ()
         self.predicates: tuple[Callable[[BaseException], object], ...] = ()
         for test in _each(option, tests):
@@ -56,21 +45,21 @@ class Matcher:
         """Tell whether the option speaks of this error. A predicate's error propagates."""
         if isinstance(error, self.types):
             return True
-        return any(predicate(error) for predicate in self.predicates)
+        return bool(self.predicates) and any(predicate(error) for predicate in self.predicates)
 
 
 class Classifier:
-    """How calls through one guard are judged. Immutable; used by any thread or task.
+    """How calls through one gate are judged. Immutable; used by any thread or task.
 
     Order: `ignore` is neutral, `successes` are successes, `failures` are failures;
-    whatever is left is an answer of the dependency, hence a success.
+    whatever is left is an answer of the dependency, hence a success. A callback of the
+    user's that raises is reported to `mishap`, and the caller gets what it would have.
     """
 
-    __slots__ = ("_mishap", "failure_result", "failures", "ignore", "retry_after", "successes")
+    __slots__ = ("failure_result", "failures", "ignore", "retry_after", "successes")
 
     def __init__(
         self,
-        mishap: Mishap,
         *,
         ignore: ErrorTests = (),
         successes: ErrorTests = (),
@@ -79,7 +68,6 @@ class Classifier:
         retry_after: Callable[[Any], float | None] | None = None,
     ) -> None:
         """Check every option."""
-        self._mishap = mishap
         self.ignore = Matcher("ignore", ignore)
         self.successes = Matcher("successes", successes)
         self.failures = Matcher("failures", failures)
@@ -89,73 +77,76 @@ class Classifier:
         self.failure_result = _optional_callable("failure_result", failure_result)
         self.retry_after = _optional_callable("retry_after", retry_after)
 
-    def error(self, error: BaseException, now: float) -> Verdict:
-        """Judge a call that raised."""
-        kind = self._kind(error)
-        if kind is not Kind.FAILURE:
-            return Verdict(kind, cancelled=kind is Kind.NEUTRAL and is_cancellation(error))
-        return Verdict(kind, failure_info(error, now), self._hint(error))
+    def error(self, error: BaseException, now: float, mishap: Mishap) -> Outcome:
+        """Judge a call that raised; slowness is the gate's to add."""
+        kind = self._kind(error, mishap)
+        if kind is Kind.FAILURE:
+            return Outcome(kind, cause=failure_info(error, now), retry_after=self._hint(error, mishap))
+        if kind is Kind.SUCCESS:
+            return SUCCESS
+        return Outcome(kind, cancelled=_is_cancelled(error))
 
-    def is_failure(self, result: object) -> bool | None:
+    def is_failure(self, result: object, mishap: Mishap) -> bool | None:
         """Ask `failure_result`; None if it raised: that result says nothing."""
         if self.failure_result is None:
             return False
         try:
             return bool(self.failure_result(result))
         except Exception as mistake:  # noqa: BLE001 - the user's predicate; the caller gets the result
-            self._mishap("failure_result", mistake)
+            mishap("failure_result", mistake)
             return None
 
-    def result(self, result: object, now: float) -> Verdict:
+    def result(self, result: object, now: float, mishap: Mishap) -> Outcome:
         """Judge a call that returned."""
-        failed = self.is_failure(result)
+        failed = self.is_failure(result, mishap)
         if not failed:
             return SUCCESS if failed is False else NEUTRAL
-        return self.failing(result, now)
+        return self.failing(result, now, mishap)
 
-    def failing(self, result: object, now: float) -> Verdict:
-        """Return what a failing result says."""
+    def failing(self, result: object, now: float, mishap: Mishap) -> Outcome:
+        """Return the outcome of a failing result."""
         cause = FailureInfo(type=type(result).__name__, message="a failing result", at=now)
-        return Verdict(Kind.FAILURE, cause, self._hint(result))
+        return Outcome(Kind.FAILURE, cause=cause, retry_after=self._hint(result, mishap))
 
-    def _kind(self, error: BaseException) -> Kind:
+    def _kind(self, error: BaseException, mishap: Mishap) -> Kind:
         if isinstance(error, BaseExceptionGroup):
-            return self._group(error)
+            return self._group(error, mishap)
         try:
             return self._listed(error)
         except Exception as mistake:  # noqa: BLE001 - the user's predicate; the caller gets the error
-            self._mishap("ignore, successes or failures", mistake)
+            mishap("ignore, successes or failures", mistake)
             return Kind.FAILURE
 
     def _listed(self, error: BaseException) -> Kind:
-        if is_cancellation(error) or isinstance(error, (*_UNCOUNTABLE, RecloserError)):
+        ordinary = isinstance(error, Exception)
+        if not ordinary and (isinstance(error, _INTERRUPTIONS) or is_cancellation(error)):
             return Kind.NEUTRAL
-        if self.ignore(error):
+        if isinstance(error, RecloserError) or is_cancellation(error) or self.ignore(error):
             return Kind.NEUTRAL
         if isinstance(error, _ANSWERS) or self.successes(error):
             return Kind.SUCCESS
         if self.failures(error):
             return Kind.FAILURE
-        return Kind.SUCCESS if isinstance(error, Exception) else Kind.NEUTRAL
+        return Kind.SUCCESS if ordinary else Kind.NEUTRAL
 
-    def _group(self, group: BaseExceptionGroup[BaseException]) -> Kind:
+    def _group(self, group: BaseExceptionGroup[BaseException], mishap: Mishap) -> Kind:
         """Judge by the leaves: one failure makes a failure, one interruption a neutral call."""
         leaves = list(_leaves(group))
         if any(not isinstance(leaf, Exception) for leaf in leaves):
             return Kind.NEUTRAL
-        kinds = {self._kind(leaf) for leaf in leaves}
+        kinds = {self._kind(leaf, mishap) for leaf in leaves}
         for kind in (Kind.FAILURE, Kind.SUCCESS):
             if kind in kinds:
                 return kind
         return Kind.NEUTRAL
 
-    def _hint(self, ended: object) -> float | None:
+    def _hint(self, ended: object, mishap: Mishap) -> float | None:
         if self.retry_after is None:
             return None
         try:
             return valid_hint(self.retry_after(ended))
         except Exception as mistake:  # noqa: BLE001 - the user's function; a hint is optional
-            self._mishap("retry_after", mistake)
+            mishap("retry_after", mistake)
             return None
 
 
@@ -169,14 +160,20 @@ def valid_hint(hint: object) -> float | None:
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Tell whether the call was cancelled, in any library that is loaded."""
-    if isinstance(error, Exception) and type(error).__name__ != "CancelledError":
+    """Tell whether this is the cancellation of any library that is loaded."""
+    if type(error).__name__ not in {"CancelledError", "Cancelled"} and isinstance(error, Exception):
         return False
     return isinstance(error, _cancellation_types())
 
 
+def _is_cancelled(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(is_cancellation(leaf) for leaf in _leaves(error))
+    return is_cancellation(error)
+
+
 def _cancellation_types() -> tuple[type[BaseException], ...]:
-    modules = ((sys.modules.get(module), name) for module, name in _CANCELLATIONS.items())
+    modules = ((sys.modules.get(module), name) for module, name in _CANCELLATIONS)
     return tuple(getattr(module, name) for module, name in modules if hasattr(module, name))
 
 
@@ -202,7 +199,7 @@ def _exception_type(option: str, kind: type) -> type[BaseException]:
     if not issubclass(kind, BaseException):
         msg = f"{option} must hold exception types, got {kind!r}"
         raise TypeError(msg)
-    if option == "failures" and issubclass(kind, (*_UNCOUNTABLE, *_cancellation_types())):
+    if option == "failures" and issubclass(kind, (*_INTERRUPTIONS, *_cancellation_types())):
         msg = f"failures cannot hold {kind.__name__}: it says nothing about the dependency"
         raise ValueError(msg)
     return kind
@@ -213,3 +210,22 @@ def _optional_callable(option: str, value: Any) -> Any:  # the option's own type
         return value
     msg = f"{option} must be callable, got {value!r}"
     raise TypeError(msg)
+
+
+USUAL = Classifier()
+"""How a breaker judges unless told otherwise; shared by all of them."""
+
+
+def classifier_for(base: Classifier, **options: Any) -> Classifier:
+    """Return `base`, or one with the given options (None: as there) in place of its own."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if not given:
+        return base
+    settings: dict[str, Any] = {
+        "failure_result": base.failure_result,
+        "retry_after": base.retry_after,
+    }
+    for name in ("ignore", "successes", "failures"):
+        matcher: Matcher = getattr(base, name)
+        settings[name] = (*matcher.types, *matcher.predicates)
+    return Classifier(**{**settings, **given})

@@ -36,6 +36,10 @@ class Fallback:
         msg = f"the fallback of {guarded!r} must be of its kind: it is {kinds[0]}, not {kinds[1]}"
         raise TypeError(msg.replace("_", " "))
 
+    def refuse_for_plain(self, guarded: object) -> None:
+        """Refuse to stand in for a plain call if it would have to be awaited or iterated."""
+        self.check(Shape.PLAIN, guarded)
+
     def __call__(
         self, rejection: CircuitOpenError, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:  # what the user's function returns

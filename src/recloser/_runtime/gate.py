@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
-from .._core.hints import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Awaitable, Callable
 
 from .._core.errors import CircuitOpenError
+from .._core.hints import TYPE_CHECKING, Any, TypeVar, cast
 from .._core.outcomes import Kind, Outcome
 from .._core.rules import Refused
 from . import reentry
-from .classify import NEUTRAL, Classifier, Verdict
+from .circuit import Entry
+from .classify import NEUTRAL, Classifier
 from .shapes import refuse_async, refuse_unstarted
-from .streams import Stream, open_stream_async, run_stream
 from .waiting import Alarm, ThreadSpot, async_spot
 
 if TYPE_CHECKING:
-    from .circuit import Circuit, Entry
+    from .circuit import Circuit
+    from .fallbacks import Fallback
     from .recorders import Recorder
 
 R = TypeVar("R")
@@ -33,7 +34,7 @@ class Gate:
         self,
         circuit: Circuit,
         classifier: Classifier,
-        fallback: Callable[..., Any] | None = None,
+        fallback: Fallback | None = None,
         wait: float | None = None,
     ) -> None:
         """Judge calls of `circuit` with `classifier`."""
@@ -93,9 +94,8 @@ class Gate:
         left = until - circuit.now()
         if left <= 0:
             raise circuit.reject(refused)
-        if refused.retry_after is None or not circuit.queue.is_in_front(
-            spot, circuit.policy.probe_concurrency
-        ):
+        front = circuit.queue.is_in_front(spot, circuit.policy.probe_concurrency)
+        if refused.retry_after is None or not front:
             return left
         return min(left, refused.retry_after)
 
@@ -103,10 +103,22 @@ class Gate:
 
     def ask(self, call: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         """Run one plain call if the circuit admits it, else its fallback."""
-        try:
-            entry = self.admit()
-        except CircuitOpenError as rejection:
-            return cast("R", self.fall_back(rejection, args, kwargs))
+        if self.wait is None:
+            entry = self.circuit.attempt()
+            if isinstance(entry, Refused):
+                if self.fallback is None:
+                    raise self.circuit.reject(entry)
+                return cast("R", self.fall_back(self.circuit.reject(entry), args, kwargs))
+        else:
+            try:
+                entry = self.wait_for_entry(self.wait)
+            except CircuitOpenError as rejection:
+                return cast("R", self.fall_back(rejection, args, kwargs))
+        return self._run(entry, call, args, kwargs)
+
+    def _run(
+        self, entry: Entry, call: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> R:
         inside = self.step_inside(entry)
         try:
             result = call(*args, **kwargs)
@@ -140,6 +152,13 @@ class Gate:
         self.returned(entry, result)
         return result
 
+    def call(self, function: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        """Run a plain callable; refuse a coroutine function before calling it."""
+        refuse_async(function)
+        if self.fallback is not None:
+            self.fallback.refuse_for_plain(function)
+        return self.ask(function, args, kwargs)
+
     def step_inside(self, entry: Entry) -> reentry.Inside | None:
         """Mark the task as inside a probe; closed calls need no mark."""
         return reentry.enter(self.circuit, entry) if entry.admission.place else None
@@ -156,77 +175,66 @@ class Gate:
     # -- judging ---------------------------------------------------------------------
 
     def returned(self, entry: Entry, result: object) -> None:
-        """Settle a call that returned."""
-        now = self.circuit.now()
-        if self.classifier.failure_result is not None:
-            verdict = self.classifier.result(result, now)
-            if verdict.kind is not Kind.SUCCESS:
-                self.settle(entry, verdict, now)
-                return
-        self.circuit.succeed(entry, now)
+        """Settle a call that returned; whatever happens, its place goes back."""
+        circuit = self.circuit
+        now = circuit.now()
+        if self.classifier.failure_result is None:
+            circuit.succeed(entry, now)
+            return
+        outcome = NEUTRAL
+        try:
+            outcome = self.classifier.result(result, now, circuit.publisher.mishap)
+        finally:
+            self.settle(entry, outcome, now)
 
     def raised(self, entry: Entry, error: BaseException) -> None:
         """Settle a call that raised; whatever happens, its place goes back."""
-        now, verdict = self.circuit.now(), NEUTRAL
+        circuit = self.circuit
+        now, outcome = circuit.now(), NEUTRAL
         try:
-            verdict = self.classifier.error(error, now)
+            outcome = self.classifier.error(error, now, circuit.publisher.mishap)
         finally:
-            self.settle(entry, verdict, now)
+            self.settle(entry, outcome, now)
 
-    def settle(self, entry: Entry, verdict: Verdict, now: float) -> None:
-        """Report a verdict to the circuit, with its slowness."""
-        slow = self.circuit.is_slow(entry.started, now)
-        if verdict.kind is Kind.SUCCESS and not slow:
-            self.circuit.succeed(entry, now)
+    def settle(self, entry: Entry, outcome: Outcome, now: float) -> None:
+        """Report an outcome, with its slowness: an ignored call is not slow, a cancelled one is."""
+        circuit = self.circuit
+        if circuit.is_slow(entry.started, now):
+            if outcome.kind is not Kind.NEUTRAL or outcome.cancelled:
+                outcome = outcome._replace(slow=True)
+        elif outcome.kind is Kind.SUCCESS:
+            circuit.succeed(entry, now)
             return
-        neutral = verdict.kind is Kind.NEUTRAL
-        slow = slow and (verdict.cancelled or not neutral)
-        outcome = Outcome(verdict.kind, slow, verdict.cause, verdict.retry_after, verdict.cancelled)
-        self.circuit.settle(entry, outcome, now)
+        circuit.settle(entry, outcome, now)
 
     # -- what compiled wrappers call -------------------------------------------------
 
     def failed(self, recorder: Recorder, error: BaseException, started: float | None = None) -> None:
         """Settle a closed call that raised."""
-        self.raised(self.circuit.entry_of(recorder, started), error)
+        self.raised(Entry(recorder, recorder.admission, started), error)
 
     def answered(self, recorder: Recorder, result: object, started: float | None = None) -> None:
         """Settle a closed call whose result is a failure."""
-        now = self.circuit.now()
-        verdict = self.classifier.failing(result, now)
-        self.settle(self.circuit.entry_of(recorder, started), verdict, now)
+        circuit = self.circuit
+        now = circuit.now()
+        outcome = self.classifier.failing(result, now, circuit.publisher.mishap)
+        self.settle(Entry(recorder, recorder.admission, started), outcome, now)
 
     def unjudged(self, recorder: Recorder, mistake: Exception) -> None:
         """Settle a closed call whose result could not be judged: it says nothing."""
-        self.circuit.publisher.mishap("failure_result", mistake)
-        now = self.circuit.now()
-        self.circuit.settle(self.circuit.entry_of(recorder, None), Outcome(Kind.NEUTRAL), now)
+        circuit = self.circuit
+        circuit.publisher.mishap("failure_result", mistake)
+        circuit.settle(Entry(recorder, recorder.admission, None), NEUTRAL, circuit.now())
 
     def is_counted(self, recorder: Recorder, started: float, now: float) -> bool:
         """Count a slow success, or move the windows on for a fast one."""
-        entry = self.circuit.entry_of(recorder, started)
-        if self.circuit.is_slow(started, now):
-            self.circuit.settle(entry, Outcome(Kind.SUCCESS, slow=True), now)
+        circuit = self.circuit
+        if circuit.is_slow(started, now):
+            entry = Entry(recorder, recorder.admission, started)
+            circuit.settle(entry, Outcome(Kind.SUCCESS, slow=True), circuit.now())
             return True
-        self.circuit.turn(recorder, now)
+        circuit.turn(recorder, circuit.now())
         return False
-
-    # -- streams, call ---------------------------------------------------------------
-
-    def stream(
-        self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Generator[Any, Any, Any]:
-        """Run a guarded generator."""
-        return run_stream(self, call, args, kwargs)
-
-    async def open_stream_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stream:
-        """Admit an async stream."""
-        return await open_stream_async(self, args, kwargs)
-
-    def call(self, function: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
-        """Run a plain callable; refuse a coroutine function before calling it."""
-        refuse_async(function)
-        return self.ask(function, args, kwargs)
 
 
 async def _settled(result: Any) -> Any:  # the user's value, awaited if it can be

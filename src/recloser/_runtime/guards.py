@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._core.hints import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, final, overload
 
 from .._core import ranges
-from .classify import Classifier
+from .classify import classifier_for
 from .fallbacks import Fallback
 from .gate import Gate
 from .shapes import AnyCallable, shape_of
@@ -50,7 +50,7 @@ class Guard:
             raise TypeError(msg)
         self._gate = Gate(
             base.circuit,
-            _classifier(base.classifier, base, options),
+            classifier_for(base.classifier, **options),
             None if fallback is None else Fallback(fallback),
             None if wait is None else ranges.seconds("wait", wait),
         )
@@ -149,12 +149,3 @@ def _refuse_twice(breaker: CircuitBreaker, target: AnyCallable) -> None:
     if any(other is breaker for other in _breakers_of(target)):
         msg = f"{target!r} is already guarded by {breaker.name!r}: each call would count twice"
         raise TypeError(msg)
-
-
-def _classifier(base: Classifier, gate: Gate, options: dict[str, Any]) -> Classifier:
-    if not options:
-        return base
-    settings = {name: getattr(base, name) for name in _CLASSIFIER}
-    for name in ("ignore", "successes", "failures"):
-        settings[name] = (*settings[name].types, *settings[name].predicates)
-    return Classifier(gate.circuit.publisher.mishap, **{**settings, **options})

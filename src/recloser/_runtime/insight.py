@@ -12,6 +12,7 @@ from .._core.rules import Refused
 from .._core.states import State
 from .._core.values import Struct
 from .._core.windows import Counts, Window
+from .recorders import steps_of
 
 if TYPE_CHECKING:
     from .._core.phases import Phase
@@ -136,7 +137,7 @@ def snapshot(circuit: Circuit) -> Snapshot:
             successes=counts.calls - counts.failures,
             failures=counts.failures,
             slow=counts.slow,
-            rejected=circuit.rejected.read(),
+            rejected=steps_of(circuit.rejected),
             callback_errors=circuit.publisher.callback_errors,
             **tally._asdict(),
         ),

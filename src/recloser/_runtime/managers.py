@@ -7,11 +7,11 @@ Two lookups are at work, and this module lives between them.
   the `__exit__` of a block belongs to the period that admitted it. While the circuit is
   closed and untimed the pair is a weak reference (C code that returns the breaker) and a
   closure over the period's recorder. A swap of the phase replaces the pair.
-- `ExitStack` looks up `type(breaker).__enter__` and calls it with the breaker. There the
-  metaclass answers with functions that use the instance's own pair.
+- `ExitStack` looks up `type(breaker).__enter__` on entry and `type(breaker).__exit__` on
+  exit, maybe periods later. There the metaclass always answers with the general pair.
 
-In every other phase, and wherever slow calls are timed, the pair is `Blocks.gate`: it
-keeps what the block was admitted with in a context variable and finds it again on exit.
+The general pair is `Blocks`: it keeps what the block was admitted with in a context
+variable and finds it again on exit. It serves every phase, timed rules and `ExitStack`.
 A block that leaves in another context than it entered finds nothing and reports nothing;
 `with breaker.acquire():` is the exact form there.
 
@@ -22,9 +22,10 @@ can, and a mixed pair could miscount; there the general pair stays in place for 
 from __future__ import annotations
 
 import weakref
-from .._core.hints import TYPE_CHECKING, Any
 
+from .._core.hints import TYPE_CHECKING, Any
 from . import reentry
+from .circuit import Entry
 from .recorders import HAS_GIL
 
 if TYPE_CHECKING:
@@ -36,20 +37,20 @@ if TYPE_CHECKING:
 
     Leave = Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], None]
 
-SLOTS = ("__enter__", "__exit__", "__aenter__", "__aexit__")
+SLOTS = ("__enter__", "__exit__", "__aenter__", "__aexit__", "_blocks")
 
 
 class BlockType(type):
-    """Lets `ExitStack` and its async twin reach the pair that an instance holds."""
+    """Answers `ExitStack` and its async twin with the general pair."""
 
-    __enter__ = property(lambda _: lambda breaker: breaker.__enter__())
-    __exit__ = property(lambda _: lambda breaker, *error: breaker.__exit__(*error))
-    __aenter__ = property(lambda _: lambda breaker: breaker.__aenter__())
-    __aexit__ = property(lambda _: lambda breaker, *error: breaker.__aexit__(*error))
+    __enter__ = property(lambda _: lambda breaker: breaker._blocks())
+    __exit__ = property(lambda _: lambda breaker, *error: breaker._blocks(*error))
+    __aenter__ = property(lambda _: lambda breaker: breaker._blocks.run_async())
+    __aexit__ = property(lambda _: lambda breaker, *error: breaker._blocks.run_async(*error))
 
 
 class Blocks:
-    """The guarded blocks of one breaker."""
+    """The guarded blocks of one breaker: the general pair, and who installs the fast one."""
 
     __slots__ = ("_breaker", "_gate", "_swapping")
 
@@ -57,51 +58,60 @@ class Blocks:
         """Put the general pair in place; the fast one follows the first block."""
         self._breaker = weakref.ref(breaker)
         self._gate = gate
-        self._swapping = False
-        breaker.__enter__ = breaker.__exit__ = self.gate
-        breaker.__aenter__ = breaker.__aexit__ = self.gate_async
+        self._swapping = not HAS_GIL
+        breaker._blocks = self
+        self._install_general(breaker)
 
-    def gate(self, *error: Any) -> Any:
+    def __call__(self, *error: Any) -> Any:
         """Enter when called with nothing, leave when called with how the block ended."""
-        return self._leave(error[1]) if error else self._enter()
+        return self._leave(error[1]) if error else self._enter(self._admitted() or self._gate.admit())
 
-    async def gate_async(self, *error: Any) -> Any:
+    async def run_async(self, *error: Any) -> Any:
         """Do the same for `async with`."""
         if error:
             return self._leave(error[1])
-        return self._entered(await self._gate.admit_async())
+        return self._enter(self._admitted() or await self._gate.admit_async())
 
     def swap(self, recorder: Recorder | None) -> None:
         """Install the pair for a new ticket; called by the circuit, under its lock."""
         breaker = self._breaker()
         if breaker is None:
             return
-        level = self._gate.circuit.level()
+        level = self._gate.circuit.level
         if recorder is None or level > 1:
-            breaker.__enter__ = breaker.__exit__ = self.gate
-            breaker.__aenter__ = breaker.__aexit__ = self.gate_async
+            self._install_general(breaker)
             return
         leave = _counting(self._gate, recorder) if level else _stepping(self._gate, recorder)
         breaker.__enter__, breaker.__exit__ = self._breaker, leave
         breaker.__aenter__, breaker.__aexit__ = _entering(self._breaker), _leaving(leave)
 
-    def _enter(self) -> Any:
-        return self._entered(self._gate.admit())
+    def _install_general(self, breaker: Any) -> None:
+        breaker.__enter__ = breaker.__exit__ = self
+        breaker.__aenter__ = breaker.__aexit__ = self.run_async
 
-    def _entered(self, entry: Any) -> Any:
-        if not self._swapping and HAS_GIL:
+    def _admitted(self) -> Entry | None:
+        """Admit by the ticket, as wrappers do; None means to ask the circuit."""
+        circuit = self._gate.circuit
+        recorder: Recorder | None = circuit.ticket.cell_contents
+        if recorder is None:
+            return None
+        return Entry(recorder, recorder.admission, circuit.now() if circuit.level > 1 else None)
+
+    def _enter(self, entry: Entry) -> Any:
+        if not self._swapping:
             self._swapping = True
             self._gate.circuit.watch_swaps(self.swap)
         reentry.enter(self._gate.circuit, entry)
         return self._breaker()
 
     def _leave(self, error: BaseException | None) -> None:
-        inside = reentry.find(self._gate.circuit)
+        circuit = self._gate.circuit
+        inside = reentry.find(circuit)
         if inside is None:
             return
         reentry.leave(inside)
         if error is None:
-            self._gate.circuit.succeed(inside.entry, self._gate.circuit.now())
+            circuit.succeed(inside.entry, circuit.now())
         else:
             self._gate.raised(inside.entry, error)
 

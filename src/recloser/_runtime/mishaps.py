@@ -6,7 +6,6 @@ or listener that raises is reported here instead.
 
 from __future__ import annotations
 
-import time
 from .._core.hints import TYPE_CHECKING
 
 from .._core.outcomes import FailureInfo
@@ -29,11 +28,11 @@ def failure_info(error: BaseException, at: float) -> FailureInfo:
     return FailureInfo(type=type(error).__name__, message=text[:_LONGEST_MESSAGE], at=at)
 
 
-def report(name: str, callback: str, error: Exception) -> FailureInfo:
+def report(name: str, callback: str, error: Exception, at: float) -> FailureInfo:
     """Log at ERROR on `recloser`, and tell the witnesses."""
     import logging  # here, so that importing the package does not
 
     logging.getLogger("recloser").error("breaker %r: its %s raised", name, callback, exc_info=error)
     for witness in witnesses:
         witness(name, callback, error)
-    return failure_info(error, time.monotonic())
+    return failure_info(error, at)

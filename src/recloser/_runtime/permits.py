@@ -63,7 +63,7 @@ class Permit:
         Raises:
             PermitError: The permit was settled before; nothing is counted twice.
         """
-        took = None if duration is None else ranges.seconds("duration", duration)
+        took = None if duration is None else ranges.duration("duration", duration)
         entry = self._take()
         now = self._gate.circuit.now()
         if took is not None and entry.started is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from .._core.hints import TYPE_CHECKING, Any
 
 from .._core import events
@@ -35,6 +35,9 @@ _HANDOVER = (
 )
 
 
+_NOBODY: Mapping[type[Event], tuple[Callable[[Any], object], ...]] = {}
+
+
 class Publisher:
     """The listeners of one breaker, found by kind of event.
 
@@ -42,14 +45,15 @@ class Publisher:
     listener may add or remove listeners.
     """
 
-    __slots__ = ("_failures", "_name", "_table", "listeners")
+    __slots__ = ("_failures", "_moment", "_table", "listeners", "name")
 
-    def __init__(self, name: str) -> None:
-        """Begin with nobody listening."""
-        self._name = name
+    def __init__(self, name: str, moment: Callable[[], tuple[int, float]]) -> None:
+        """Begin with nobody listening; `moment` tells the breaker's epoch and time."""
+        self.name = name
+        self._moment = moment
         self._failures = 0
         self.listeners: tuple[Listener, ...] = ()
-        self._table: dict[type[Event], tuple[Callable[[Any], object], ...]] = {}
+        self._table: Mapping[type[Event], tuple[Callable[[Any], object], ...]] = _NOBODY
 
     @property
     def callback_errors(self) -> int:
@@ -81,12 +85,13 @@ class Publisher:
     def mishap(self, callback: str, error: Exception, cause: Event | None = None) -> None:
         """Count, log and publish that a callback of the user's raised."""
         self._failures += 1
-        failure = report(self._name, callback, error)
+        epoch, now = self._moment()
+        failure = report(self.name, callback, error, now)
         if not isinstance(cause, CallbackFailed):  # or a bad listener would go on for ever
-            epoch = cause.epoch if cause else 0
-            self.publish(
-                CallbackFailed(name=self._name, epoch=epoch, at=failure.at, callback=callback, failure=failure)
+            event = CallbackFailed(
+                name=self.name, epoch=epoch, at=now, callback=callback, failure=failure
             )
+            self.publish(event)
 
 
 def _methods(listener: Listener) -> dict[type[Event], Callable[[Any], object]]:

@@ -36,6 +36,7 @@ from operator import length_hint
 from .._core.hints import TYPE_CHECKING
 
 from .._core.outcomes import Kind
+from .._core.phases import Admission
 from .._core.windows import Counts, CountWindow, Evidence, TimeWindow, Window
 
 if TYPE_CHECKING:
@@ -47,18 +48,9 @@ if TYPE_CHECKING:
 HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
-class Counter:
-    """A count that one C operation steps: `next(counter.step)`. Exact in every build."""
-
-    __slots__ = ("step",)
-
-    def __init__(self) -> None:
-        """Start at zero."""
-        self.step: Iterator[object] = repeat(None, sys.maxsize) if HAS_GIL else count()
-
-    def read(self) -> int:
-        """Return the number of steps so far, changing nothing."""
-        return steps_of(self.step)
+def counter() -> Iterator[object]:
+    """Return a count that one C operation steps: `next(...)`. Exact in every build."""
+    return repeat(None, sys.maxsize) if HAS_GIL else count()
 
 
 def steps_of(step: Iterator[object]) -> int:
@@ -87,6 +79,16 @@ class Streak:
         self._length += 1
         if self._times is not None:
             self._times.append(now)
+
+    def fitted(self, span: int) -> Streak:
+        """Return the same streak with room for the times of `span` failures."""
+        if span == (self._times.maxlen if self._times is not None else 0):
+            return self
+        other = Streak(span)
+        other._before, other._length = self._before, self._length
+        if other._times is not None:
+            other._times.extend(self._times or ())
+        return other
 
     def length(self, successes: int) -> int:
         """Return the length of the streak, if it is not over."""
@@ -172,18 +174,21 @@ class Recorder:
         "_spans",
         "_streak",
         "_tallies",
+        "admission",
         "counter",
         "deadline",
-        "epoch",
+        "limit",
         "ok",
     )
 
     def __init__(self, trip: TripRule, epoch: int, now: float) -> None:
         """Begin with no evidence, in the shape that the rule needs."""
-        self.epoch = epoch
-        self.counter = Counter().step
+        self.admission = Admission(epoch)
+        self.counter = counter()
         self.ok: Iterator[object] = self.counter
         """Stepped by each fast success: the counter, or a listener's tap on it."""
+        self.limit = inf
+        """Seconds from which a call is slow, for wrappers that time it."""
         self.deadline = inf
         """When a success must call `turn` before it counts: the end of a bucket."""
         self._failures = self._slow = self._slow_good = self._slow_cancelled = 0
@@ -199,14 +204,18 @@ class Recorder:
         }
         self._tallies = tallies or None
         self._spans = trip.spans
-        self._streak = self._fitted("_streak", slow=False)
-        self._slow_streak = self._fitted("_slow_streak", slow=True) if trip.watches_slow_streak else None
+        self._streak = self._fitted(getattr(self, "_streak", None), slow=False)
+        slow_streak = getattr(self, "_slow_streak", None)
+        self._slow_streak = (
+            self._fitted(slow_streak, slow=True) if trip.watches_slow_streak else None
+        )
+        limit = trip.slow_limit
+        self.limit = inf if limit is None else limit
         self.turn(now)
 
-    def _fitted(self, name: str, *, slow: bool) -> Streak:
+    def _fitted(self, before: Streak | None, *, slow: bool) -> Streak:
         span = max((length for length, kind in self._spans if kind is slow), default=0)
-        before: Streak | None = getattr(self, name, None)
-        return before if before is not None and not span else Streak(span)
+        return Streak(span) if before is None else before.fitted(span)
 
     def totals(self) -> Counts:
         """Return everything of this period: a reading of the counter and the log."""

@@ -40,13 +40,19 @@ def enter(circuit: Circuit, entry: Entry) -> Inside:
 def leave(inside: Inside) -> None:
     """Step out of exactly this one; others stay, in whatever order they are left."""
     inside.live = False
-    _chain.set(tuple(other for other in _chain.get() if other is not inside))
+    chain = _chain.get()
+    if chain and chain[-1] is inside:
+        _chain.set(chain[:-1])
+    elif inside in chain:
+        _chain.set(tuple(other for other in chain if other is not inside))
 
 
 def find(circuit: Circuit) -> Inside | None:
     """Return the innermost living block of this circuit, or None."""
-    here = (inside for inside in reversed(_chain.get()) if inside.circuit is circuit)
-    return next((inside for inside in here if inside.live), None)
+    for inside in reversed(_chain.get()):
+        if inside.circuit is circuit and inside.live:
+            return inside
+    return None
 
 
 def is_in_probe(circuit: Circuit, epoch: int) -> bool:

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from .._core.hints import TYPE_CHECKING, Any
 
+from math import inf
+
 from .._core.errors import CircuitOpenError
 from .._core.outcomes import Kind, Outcome
 from . import reentry
+from .circuit import Entry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
-    from .circuit import Entry
     from .gate import Gate
+    from .recorders import Recorder
 
 
 class Stream:
@@ -57,7 +60,10 @@ class Stream:
             self.done()
 
     def done(self) -> None:
-        """Settle a stream that ended well, once."""
+        """Settle a stream that ended well, once; without an item, its end is its first."""
+        if self._entry is not None and not self._delivered:
+            circuit = self._gate.circuit
+            self._slow = circuit.is_slow(self._entry.started, circuit.now())
         self._settle(Outcome(Kind.SUCCESS, self._slow))
 
     def raised(self, error: BaseException) -> None:
@@ -67,14 +73,12 @@ class Stream:
             return
         if self._entry is None:
             return
-        started = None if self._delivered else self._entry.started
-        entry, self._entry = self._entry._replace(started=started), None
-        if not self._slow:
+        entry, self._entry = self._entry, None
+        if not self._delivered:
             self._gate.raised(entry, error)
-            return
-        verdict = self._gate.classifier.error(error, self._gate.circuit.now())
-        outcome = Outcome(verdict.kind, True, verdict.cause, verdict.retry_after, verdict.cancelled)
-        self._gate.circuit.settle(entry, outcome, self._gate.circuit.now())
+        else:
+            since = -inf if self._slow else None  # what is between items is not counted
+            self._gate.raised(entry._replace(started=since), error)
 
     def _settle(self, outcome: Outcome) -> None:
         entry, self._entry = self._entry, None
@@ -121,7 +125,13 @@ def run_stream(
     return value
 
 
-async def open_stream_async(gate: Gate, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stream:
+def left(gate: Gate, recorder: Recorder) -> None:
+    """Count a closed stream that was left: a generator can only be left at an item."""
+    circuit = gate.circuit
+    circuit.succeed(Entry(recorder, recorder.admission, None), circuit.now())
+
+
+async def open_stream(gate: Gate, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stream:
     """Admit an async stream, or take its fallback's."""
     try:
         return Stream(gate, await gate.admit_async())
