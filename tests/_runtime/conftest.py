@@ -37,6 +37,12 @@ class Service:
         self.calls += 1
         raise error if error is not None else OSError("down")
 
+    def pages(self) -> Any:
+        yield self.answer()
+
+    async def apages(self) -> Any:
+        yield self.answer()
+
     async def aanswer(self, value: Any = "answer") -> Any:
         return self.answer(value)
 
@@ -195,21 +201,21 @@ class Thread:
         return self
 
 
-@pytest.fixture
-def start():
-    """Start functions in threads of their own."""
-    return lambda function, *args: Thread(function, args)
+class Threads:
+    """Threads beside the test."""
 
+    def start(self, function, *args) -> Thread:
+        return Thread(function, args)
 
-@pytest.fixture
-def until():
-    """Wait for other threads until something is so."""
-
-    def wait(condition) -> None:
+    def until(self, condition) -> None:
+        """Wait for other threads until something is so."""
         for _ in range(PATIENCE * 1000):
             if condition():
                 return
             threading.Event().wait(0.001)
         pytest.fail("the other threads never came so far")
 
-    return wait
+
+@pytest.fixture
+def threads() -> Threads:
+    return Threads()

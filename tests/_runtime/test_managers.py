@@ -450,7 +450,7 @@ def test_blocks_of_two_tasks_are_apart(make, loop):
     assert payments.state is State.OPEN
 
 
-def test_blocks_of_two_threads_are_apart(make, start, until):
+def test_blocks_of_two_threads_are_apart(make, threads):
     payments = make(probes=2, probe_concurrency=2)
     force(payments, State.HALF_OPEN)
     gate = threading.Event()
@@ -459,10 +459,10 @@ def test_blocks_of_two_threads_are_apart(make, start, until):
         with payments:
             gate.wait(20)
 
-    threads = [start(block), start(block)]
-    until(lambda: payments.snapshot().probes == 2)
+    running = [threads.start(block), threads.start(block)]
+    threads.until(lambda: payments.snapshot().probes == 2)
     gate.set()
-    for thread in threads:
+    for thread in running:
         thread.join()
 
     assert payments.state is State.CLOSED
