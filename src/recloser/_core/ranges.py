@@ -21,7 +21,10 @@ def number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         msg = f"{name} must be a number, got {value!r}"
         raise TypeError(msg)
-    result = float(value)
+    try:
+        result = float(value)
+    except OverflowError:  # a whole number beyond every float
+        result = math.inf
     if not math.isfinite(result):
         msg = f"{name} must be finite, got {value!r}"
         raise ValueError(msg)

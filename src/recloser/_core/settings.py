@@ -43,7 +43,7 @@ def policy_fields(settings: object) -> _Table:
 
 
 def _trip(path: str, value: object) -> TripRule | float:
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return _made(path, AnyOf, *_each(path, cast("Sequence[object]", value)))
     if not isinstance(value, Mapping):
         return _number(path, value)
@@ -137,7 +137,7 @@ def _table(path: str, value: object) -> _Table:
 
 
 def _list(path: str, value: object) -> Sequence[object]:
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return cast("Sequence[object]", value)
     msg = f"{path}: must be a list, got {value!r}"
     raise TypeError(msg)
