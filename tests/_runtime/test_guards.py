@@ -85,9 +85,9 @@ def test_guard_keeps_the_options_that_it_does_not_replace(make, service):
     assert outcomes(payments) == (1, 1, 1)
 
 
-def test_guard_can_take_a_default_away(make, service):
+def test_guard_can_take_an_option_of_the_breaker_away(make, service):
     payments = make(ignore=(KeyError,), failure_result=lambda result: True)
-    guard = payments(ignore=(), failure_result=None)
+    guard = payments(ignore=(), failure_result=lambda result: False)
 
     guard.call(service.answer)
     with pytest.raises(KeyError):
@@ -278,6 +278,31 @@ def test_error_of_a_fallback_is_the_callers_and_no_evidence(shut):
     totals = shut.snapshot().totals
     assert (totals.calls, totals.callback_errors) == (0, 0)
     assert shut.snapshot().last_failure == before.last_failure
+
+
+def test_error_of_a_fallback_keeps_a_context_of_its_own(shut):
+    cause = ValueError()
+
+    def broken():
+        try:
+            raise cause
+        except ValueError:
+            raise KeyError  # noqa: B904 - the context is the test
+
+    with pytest.raises(KeyError) as failure:
+        shut(fallback=broken)(lambda: 1)()
+
+    assert failure.value.__context__ is cause
+
+
+def test_error_of_an_async_fallback_has_the_rejection_as_context(shut, loop):
+    async def broken(key="a"):
+        raise KeyError
+
+    with pytest.raises(KeyError) as failure:
+        loop.run(shut(fallback=broken)(alook_up))
+
+    assert isinstance(failure.value.__context__, CircuitOpenError)
 
 
 def test_fallback_is_unguarded_itself(payments, service):

@@ -46,7 +46,12 @@ class Fallback:
         """Run it with the call's arguments; its error has the rejection as context."""
         if self._wants_rejection:
             kwargs = {**kwargs, "rejection": rejection}
-        return self._function(*args, **kwargs)
+        try:
+            return self._function(*args, **kwargs)
+        except Exception as error:
+            if error.__context__ is None:
+                error.__context__ = rejection
+            raise
 
 
 def _parameters(function: AnyCallable) -> tuple[str, ...]:
