@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .hints import TYPE_CHECKING
+from .durations import in_words
+from .hints import TYPE_CHECKING, Any
 
 from .states import State
 
@@ -12,6 +13,25 @@ if TYPE_CHECKING:
 
 class RecloserError(Exception):
     """Base of every error of this library. No breaker counts one as a failure."""
+
+
+class _Fact:
+    """An attribute that is kept in `args`, so that a rejection costs one C call to make.
+
+    Assigning to it on an instance works as for any attribute.
+    """
+
+    def __init__(self, position: int, default: object) -> None:
+        """Read `args[position]`."""
+        self._position = position
+        self._default = default
+
+    def __get__(self, error: CircuitOpenError | None, owner: type) -> Any:  # the fact's own type
+        """Return the fact."""
+        if error is None:
+            return self
+        args = error.args
+        return args[self._position] if len(args) > self._position else self._default
 
 
 class CircuitOpenError(RecloserError):
@@ -29,6 +49,19 @@ class CircuitOpenError(RecloserError):
         last_failure: The failure that opened it, or None if an operator did.
     """
 
+    if TYPE_CHECKING:
+        name: str
+        state: State
+        retry_after: float | None
+        reason: str
+        last_failure: FailureInfo | None
+    else:
+        name = _Fact(0, "")
+        state = _Fact(1, State.OPEN)
+        retry_after = _Fact(2, None)
+        reason = _Fact(3, "")
+        last_failure = _Fact(4, None)
+
     def __init__(
         self,
         name: str,
@@ -38,11 +71,7 @@ class CircuitOpenError(RecloserError):
         last_failure: FailureInfo | None = None,
     ) -> None:
         """Keep the facts; the text is made when somebody prints it."""
-        self.name = name
-        self.state = state
-        self.retry_after = retry_after
-        self.reason = reason
-        self.last_failure = last_failure
+        self.args = (name, state, retry_after, reason, last_failure)
 
     def __str__(self) -> str:
         """Say what happened, to which breaker, and when to come back."""
@@ -50,12 +79,24 @@ class CircuitOpenError(RecloserError):
         why = f" ({self.reason})" if self.reason else ""
         if self.retry_after is None:
             return f"{self.name!r} is {state}{why}: reset it to let calls through"
-        return f"{self.name!r} is {state}{why}: retry in {self.retry_after:.3g} s"
+        return f"{self.name!r} is {state}{why}: retry in {in_words(self.retry_after)}"
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle the facts."""
-        facts = (self.name, self.state, self.retry_after, self.reason, self.last_failure)
-        return type(self), facts
+    def __repr__(self) -> str:
+        """Show the facts, without the failure's text."""
+        facts = f"{self.name!r}, {str(self.state)!r}, retry_after={self.retry_after!r}"
+        return f"{type(self).__name__}({facts}, reason={self.reason!r})"
+
+
+def rejection(
+    name: str,
+    state: State,
+    retry_after: float | None,
+    reason: str,
+    last_failure: FailureInfo | None,
+) -> CircuitOpenError:
+    """Return the error for one rejected call, made in one C call."""
+    new = CircuitOpenError.__new__
+    return new(CircuitOpenError, name, state, retry_after, reason, last_failure)
 
 
 class PermitError(RecloserError):

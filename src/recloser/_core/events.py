@@ -136,7 +136,7 @@ def _transition(name: str, before: Phase, after: Phase, now: float) -> Transitio
         at=now,
         before=before.state,
         after=after.state,
-        reason=getattr(after, "reason", ""),
+        reason=_why(after),
         retry_after=opened.until - now if opened else None,
         failure=getattr(after, "failure", None),
         evidence=opened.evidence if opened else None,
@@ -152,3 +152,8 @@ def _would_trip(name: str, after: Observing, now: float) -> WouldTrip:
         failure=after.failure,
         evidence=after.evidence,
     )
+
+
+def _why(after: Phase) -> str:
+    """Return why a phase began; a half-open one keeps the reason of the opening for itself."""
+    return "the wait is over" if isinstance(after, HalfOpen) else getattr(after, "reason", "")

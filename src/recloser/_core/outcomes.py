@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import Enum
 from .hints import NamedTuple
 
-from .values import Struct
+from .values import Value
 
 
-class FailureInfo(Struct):
+class FailureInfo(Value):
     """What is remembered of a failed call. It keeps no exception, hence no frames.
 
     Attributes:
@@ -21,6 +21,13 @@ class FailureInfo(Struct):
     type: str
     message: str
     at: float
+
+    def __init__(self, type: str, message: str, at: float) -> None:  # noqa: A002 - its name
+        """Keep the three; made at every failure, hence by hand."""
+        values = self.__dict__
+        values["type"] = type
+        values["message"] = message
+        values["at"] = at
 
 
 class Kind(Enum):

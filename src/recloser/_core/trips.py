@@ -7,7 +7,7 @@ failure, slow rules after a slow call. So a fast success never trips a circuit
 
 from __future__ import annotations
 
-from .hints import Any
+from .hints import Any, Self
 
 from . import ranges
 from .outcomes import Kind, Outcome
@@ -272,6 +272,10 @@ class _Several(TripRule):
             msg = f"one breaker has one slower_than: a policy cannot have {both}"
             raise ValueError(msg)
         super().__init__(rules=tuple(flat))
+
+    def replace(self, **changes: Any) -> Self:  # the one field, checked by __init__
+        """Return the same kind of rule over other rules."""
+        return type(self)(*changes.pop("rules", self.rules), **changes)
 
     def wakes(self, outcome: Outcome) -> bool:
         """Be asked when any part would be."""

@@ -33,6 +33,9 @@ class CountWindow(Value):
         return f"the last {self.size} calls"
 
 
+_SHORTEST = 0.001  # a bucket of it is near the resolution of a clock
+
+
 class TimeWindow(Value):
     """The calls that ended in the last `seconds`.
 
@@ -50,6 +53,9 @@ class TimeWindow(Value):
     def __init__(self, seconds: float) -> None:
         """Check the length."""
         super().__init__(seconds=ranges.seconds("seconds", seconds))
+        if self.seconds < _SHORTEST:
+            msg = f"seconds must be at least {_SHORTEST:g}, got {seconds!r}"
+            raise ValueError(msg)
 
     @property
     def width(self) -> float:

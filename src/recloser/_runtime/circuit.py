@@ -20,14 +20,12 @@ Who writes what, under what, and what a reader can see:
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from math import inf
 from types import CellType
 
 from .._core import rules
-from .._core.errors import CircuitOpenError
+from .._core.errors import rejection
 from .._core.events import ProbeStarted, Rejected, WouldReject, difference
 from .._core.hints import TYPE_CHECKING, Any, NamedTuple
 from .._core.outcomes import Kind, Outcome
@@ -45,7 +43,7 @@ from .._core.phases import (
 )
 from .._core.rules import Refused
 from .._core.windows import Counts, Evidence, TimeWindow
-from . import reentry
+from . import forks, reentry
 from .narration import ended, late
 from .publishing import Publisher
 from .recorders import Recorder, counter
@@ -54,6 +52,7 @@ from .waiting import Queue
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .._core.errors import CircuitOpenError
     from .._core.events import Event
     from .._core.policy import Policy
     from .._core.states import State
@@ -143,7 +142,7 @@ class Circuit:
         before = Closed(epoch=0, since=self._seen)
         self._current: tuple[Phase, Recorder | None] = (before, None)
         self._install(before, rules.enter(policy, before, state, self._seen, self.chance()))
-        _watch_forks(self)
+        forks.watch(self)
 
     def _configure(self, policy: Policy) -> None:
         """Take a policy, and the template that its wrappers need.
@@ -177,12 +176,26 @@ class Circuit:
         return self._queue
 
     def now(self) -> float:
-        """Read the clock, which stands still where the user's goes back."""
-        now = self.clock()
-        if not now >= self._seen:  # also when it is no number
+        """Read the clock, which stands still where the user's goes back or breaks."""
+        try:
+            now = self.clock()
+        except Exception as error:  # noqa: BLE001 - the user's clock; the caller gets the result
+            self.publisher.mishap("clock", error)
             return self._seen
-        self._seen = now
-        return now
+        if self._seen <= now < inf:  # neither true of what is no number
+            self._seen = now
+        return self._seen
+
+    def since(self, started: float | None) -> float | None:
+        """Return when a call began in `now` time, from a raw reading of the clock."""
+        if started is None:
+            return None
+        return self.now() - (self.clock() - started)
+
+    def is_healthy(self) -> bool:
+        """Tell whether the circuit is closed and the last call that counts was good."""
+        phase, recorder = self._current
+        return isinstance(phase, Closed) and recorder is not None and not recorder.streak()
 
     def moment(self) -> tuple[int, float]:
         """Return the epoch and the time, for events."""
@@ -203,7 +216,7 @@ class Circuit:
         """Admit one call, or say why not; count nothing yet if it is refused."""
         now = self.now()
         phase, recorder = self._current
-        if isinstance(phase, HalfOpen) and reentry.is_in_probe(self, phase.epoch):
+        if isinstance(phase, HalfOpen) and reentry.is_in_probe(self, phase, now):
             return Entry(None, Admission(phase.epoch, INSIDE), None)
         verdict = rules.admit(self.policy, phase, now)
         if isinstance(verdict, Refused):
@@ -221,9 +234,9 @@ class Circuit:
         """Count a rejection and return the error to raise for it."""
         phase = self._current[0]
         next(self.rejected)
-        failure = getattr(phase, "failure", None)
+        failure = phase.failure if isinstance(phase, Open) else getattr(phase, "failure", None)
         reason, retry_after = refused
-        if self.publisher.wants(Rejected):
+        if self.publisher.listeners and self.publisher.wants(Rejected):
             event = Rejected(
                 name=self.name,
                 epoch=phase.epoch,
@@ -233,7 +246,7 @@ class Circuit:
                 retry_after=retry_after,
             )
             self.publisher.publish(event)
-        return CircuitOpenError(self.name, phase.state, retry_after, reason, failure)
+        return rejection(self.name, phase.state, retry_after, reason, failure)
 
     def _admit_probe(self, now: float) -> Entry | Refused:
         events: tuple[Event, ...] = ()
@@ -295,11 +308,12 @@ class Circuit:
             self.settle(entry, Outcome(Kind.SUCCESS, slow), now)
             return
         if now >= recorder.deadline:
-            self.turn(recorder, now)
+            self.turn(recorder)
         next(recorder.ok)
 
-    def turn(self, recorder: Recorder, now: float) -> None:
-        """Move a recorder's time windows on to `now`."""
+    def turn(self, recorder: Recorder) -> None:
+        """Move a recorder's time windows on to the present."""
+        now = self.now()
         with self._lock:
             recorder.turn(now)
 
@@ -377,12 +391,15 @@ class Circuit:
 
     def adopt(self, source: object, origin: Any, word: Word) -> None:
         """Take in a word that a link brought."""
+        links = self._links = self._links or {}
+
+        now = self.now()
         with self._lock:
-            links = self._links = self._links or {}
             link = links.get(source) or Link(origin=origin)
             if rules.is_news(link, word):
                 links[source] = link.replace(last=word)
-        self._move(lambda phase, now, _: rules.adopt(self.policy, phase, link, word, now))
+            events = self._swap(lambda phase: rules.adopt(self.policy, phase, link, word, now), now)
+        self._publish(events)
 
     def reconfigure(self, policy: Policy) -> None:
         """Swap the policy; state stays, and evidence of windows that stay."""
@@ -411,13 +428,17 @@ class Circuit:
     def _move(self, rule: Callable[[Phase, float, float], Phase]) -> None:
         now, chance = self.now(), self.chance()
         with self._lock:
-            while True:
-                before = self._current[0]
-                after = rule(before, now, chance)
-                events = self._install(before, after, now)
-                if self._current[0] is after:
-                    break
+            events = self._swap(lambda phase: rule(phase, now, chance), now)
         self._publish(events)
+
+    def _swap(self, rule: Callable[[Phase], Phase], now: float) -> tuple[Event, ...]:
+        """Apply a rule until the phase it was applied to is still there to be swapped."""
+        while True:
+            before = self._current[0]
+            after = rule(before)
+            events = self._install(before, after, now)
+            if self._current[0] is after:
+                return events
 
     # -- the swap --------------------------------------------------------------------
 
@@ -427,7 +448,10 @@ class Circuit:
         if phase is not before or after is before:
             return ()
         following = self._recorder_of(before, after, recorder)
-        self._current = (after, following)
+        current = (after, following)  # made first: only the comparison may precede the store
+        if self._current[0] is not before:
+            return ()
+        self._current = current
         if following is not recorder:
             self._retired = _plus(self._retired, _totals_of(before, recorder))
         self._note_move(before, after)
@@ -503,20 +527,3 @@ def _totals_of(phase: Phase, recorder: Recorder | None) -> Counts:
 
 def _plus(left: Counts, right: Counts) -> Counts:
     return Counts(*(one + other for one, other in zip(left, right, strict=True)))
-
-
-_circuits: weakref.WeakSet[Circuit] = weakref.WeakSet()
-_hooked: list[bool] = []
-
-
-def _watch_forks(circuit: Circuit) -> None:
-    """Remember a circuit for `fork`; the hook is registered with the first one."""
-    if not _hooked and hasattr(os, "register_at_fork"):
-        _hooked.append(True)
-        os.register_at_fork(after_in_child=_after_fork)
-    _circuits.add(circuit)
-
-
-def _after_fork() -> None:
-    for circuit in list(_circuits):
-        circuit.after_fork()

@@ -8,8 +8,9 @@ from math import isfinite
 
 from .._core.errors import RecloserError
 from .._core.hints import Any, cast
-from .._core.outcomes import FailureInfo, Kind, Outcome
-from .mishaps import failure_info
+from .._core.outcomes import Kind, Outcome
+from .mishaps import failure_info, result_info
+from .shapes import is_async_callable
 
 Mishap = Callable[[str, Exception], object]
 ErrorTest = type[BaseException] | Callable[[BaseException], object]
@@ -36,6 +37,7 @@ class Matcher:
             if isinstance(test, type):
                 self.types += (_exception_type(option, test),)
             elif callable(test):
+                _refuse_async(option, test)
                 self.predicates += (test,)
             else:
                 msg = f"{option} must hold exception types and predicates, got {test!r}"
@@ -56,7 +58,7 @@ class Classifier:
     user's that raises is reported to `mishap`, and the caller gets what it would have.
     """
 
-    __slots__ = ("failure_result", "failures", "ignore", "retry_after", "successes")
+    __slots__ = ("_exempts", "failure_result", "failures", "ignore", "retry_after", "successes")
 
     def __init__(
         self,
@@ -74,6 +76,8 @@ class Classifier:
         if not self.failures.types and not self.failures.predicates:
             msg = f"failures must not be empty (nothing could ever trip), got {failures!r}"
             raise ValueError(msg)
+        exempt = (self.ignore, self.successes)
+        self._exempts = any(each.types or each.predicates for each in exempt)
         self.failure_result = _optional_callable("failure_result", failure_result)
         self.retry_after = _optional_callable("retry_after", retry_after)
 
@@ -81,7 +85,8 @@ class Classifier:
         """Judge a call that raised; slowness is the gate's to add."""
         kind = self._kind(error, mishap)
         if kind is Kind.FAILURE:
-            return Outcome(kind, cause=failure_info(error, now), retry_after=self._hint(error, mishap))
+            hint = None if self.retry_after is None else self._hint(error, mishap)
+            return Outcome(kind, False, failure_info(error, now), hint)  # noqa: FBT003 - fast
         if kind is Kind.SUCCESS:
             return SUCCESS
         return Outcome(kind, cancelled=_is_cancelled(error))
@@ -105,7 +110,7 @@ class Classifier:
 
     def failing(self, result: object, now: float, mishap: Mishap) -> Outcome:
         """Return the outcome of a failing result."""
-        cause = FailureInfo(type=type(result).__name__, message="a failing result", at=now)
+        cause = result_info(result, now)
         return Outcome(Kind.FAILURE, cause=cause, retry_after=self._hint(result, mishap))
 
     def _kind(self, error: BaseException, mishap: Mishap) -> Kind:
@@ -121,11 +126,16 @@ class Classifier:
         ordinary = isinstance(error, Exception)
         if not ordinary and (isinstance(error, _INTERRUPTIONS) or is_cancellation(error)):
             return Kind.NEUTRAL
-        if isinstance(error, RecloserError) or is_cancellation(error) or self.ignore(error):
+        if isinstance(error, RecloserError) or (ordinary and is_cancellation(error)):
             return Kind.NEUTRAL
-        if isinstance(error, _ANSWERS) or self.successes(error):
+        if self._exempts:
+            if self.ignore(error):
+                return Kind.NEUTRAL
+            if self.successes(error):
+                return Kind.SUCCESS
+        if isinstance(error, _ANSWERS):
             return Kind.SUCCESS
-        if self.failures(error):
+        if isinstance(error, self.failures.types) or self.failures(error):
             return Kind.FAILURE
         return Kind.SUCCESS if ordinary else Kind.NEUTRAL
 
@@ -206,10 +216,19 @@ def _exception_type(option: str, kind: type) -> type[BaseException]:
 
 
 def _optional_callable(option: str, value: Any) -> Any:  # the option's own type comes back
-    if value is None or callable(value):
+    if value is None:
+        return None
+    _refuse_async(option, value)
+    if callable(value):
         return value
     msg = f"{option} must be callable, got {value!r}"
     raise TypeError(msg)
+
+
+def _refuse_async(option: str, value: object) -> None:
+    if callable(value) and is_async_callable(value):
+        msg = f"{option} is asked on the spot and cannot be a coroutine function, got {value!r}"
+        raise TypeError(msg)
 
 
 USUAL = Classifier()

@@ -113,6 +113,8 @@ class Gate:
             try:
                 entry = self.wait_for_entry(self.wait)
             except CircuitOpenError as rejection:
+                if self.fallback is None:
+                    raise
                 return cast("R", self.fall_back(rejection, args, kwargs))
         return self._run(entry, call, args, kwargs)
 
@@ -139,6 +141,8 @@ class Gate:
         try:
             entry = await self.admit_async()
         except CircuitOpenError as rejection:
+            if self.fallback is None:
+                raise
             return await _settled(self.fall_back(rejection, args, kwargs))
         inside = self.step_inside(entry)
         try:
@@ -166,11 +170,9 @@ class Gate:
     def fall_back(
         self, rejection: CircuitOpenError, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:  # what the user's fallback returns
-        """Run the fallback instead of a rejected call, or raise the rejection."""
-        if self.fallback is None:
-            raise rejection
+        """Run the fallback instead of a rejected call; there is one."""
         self.circuit.note_fallback()
-        return self.fallback(rejection, args, kwargs)
+        return cast("Fallback", self.fallback)(rejection, args, kwargs)
 
     # -- judging ---------------------------------------------------------------------
 
@@ -211,14 +213,14 @@ class Gate:
 
     def failed(self, recorder: Recorder, error: BaseException, started: float | None = None) -> None:
         """Settle a closed call that raised."""
-        self.raised(Entry(recorder, recorder.admission, started), error)
+        self.raised(Entry(recorder, recorder.admission, self.circuit.since(started)), error)
 
     def answered(self, recorder: Recorder, result: object, started: float | None = None) -> None:
         """Settle a closed call whose result is a failure."""
         circuit = self.circuit
         now = circuit.now()
         outcome = self.classifier.failing(result, now, circuit.publisher.mishap)
-        self.settle(Entry(recorder, recorder.admission, started), outcome, now)
+        self.settle(Entry(recorder, recorder.admission, circuit.since(started)), outcome, now)
 
     def unjudged(self, recorder: Recorder, mistake: Exception) -> None:
         """Settle a closed call whose result could not be judged: it says nothing."""
@@ -233,7 +235,7 @@ class Gate:
             entry = Entry(recorder, recorder.admission, started)
             circuit.settle(entry, Outcome(Kind.SUCCESS, slow=True), circuit.now())
             return True
-        circuit.turn(recorder, circuit.now())
+        circuit.turn(recorder)
         return False
 
 

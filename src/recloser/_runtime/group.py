@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from math import inf
 from .._core.hints import TYPE_CHECKING, Any, final
 
 from .._core import ranges
-from .._core.phases import Closed
 from .._core.states import State
 from .._core.values import Struct
+from . import forks
 from .breaker import CircuitBreaker
 from .insight import Snapshot, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _LONGEST_KEY = 80
+_LOOK_AGAIN = 1.0  # seconds before a full group looks for room again: each look walks all of it
 
 
 class GroupSnapshot(Struct):
@@ -61,14 +64,21 @@ class BreakerGroup:
     def __init__(self, name: str, *, max_size: int = 10_000, **options: Any) -> None:
         """Check the options by making the overflow breaker."""
         self._max_size = ranges.whole("max_size", max_size)
-        self._options: dict[str, Any] = {"registry": "none", **options}
-        self._lock = threading.Lock()
+        settled = {key: _lasting(value) for key, value in options.items()}
+        self._options: dict[str, Any] = {"registry": "none", **settled}
+        self._lock = threading.RLock()  # a signal handler or finaliser may come in between
         self._breakers: OrderedDict[object, CircuitBreaker] = OrderedDict()
-        self._overflow = CircuitBreaker(name, **self._options)
+        CircuitBreaker(name, **{**self._options, "registry": "none"})  # refuses a bad name as given
         self._overflow = CircuitBreaker(f"{name}[*]", **self._options)
+        self._full_until = -inf
         self._name = name
+        forks.watch(self)
         self._evicted = 0
         self._overflowed = 0
+
+    def after_fork(self) -> None:
+        """In a child: a new lock."""
+        self._lock = threading.RLock()
 
     @property
     def name(self) -> str:
@@ -89,21 +99,27 @@ class BreakerGroup:
         return self._add(key)
 
     def _add(self, key: object) -> CircuitBreaker:
+        now = self._overflow._circuit.now()  # noqa: SLF001 - the same layer
+        if now < self._full_until:
+            return self._overflowing()
         made = CircuitBreaker(f"{self._name}[{_safe(key)}]", **self._options)
         with self._lock:
             breaker = self._breakers.get(key)
             if breaker is not None:  # another thread was faster
                 return breaker
-            first = False
-            if len(self._breakers) >= self._max_size and not self._make_room():
-                first = not self._overflowed
-                self._overflowed += 1
-                made = self._overflow
-            else:
+            if len(self._breakers) < self._max_size or self._make_room():
                 self._breakers[key] = made
+                return made
+            self._full_until = now + _LOOK_AGAIN
+        return self._overflowing()
+
+    def _overflowing(self) -> CircuitBreaker:
+        with self._lock:
+            self._overflowed += 1
+            first = self._overflowed == 1
         if first:
             self._warn()
-        return made
+        return self._overflow
 
     def _make_room(self) -> bool:
         """Drop the least recently used healthy breaker; unhealthy ones move back."""
@@ -171,8 +187,12 @@ class BreakerGroup:
 
 
 def _is_healthy(breaker: CircuitBreaker) -> bool:
-    circuit = breaker._circuit  # noqa: SLF001 - the same layer; a snapshot would cost 20 times as much
-    return isinstance(circuit.phase, Closed)
+    return breaker._circuit.is_healthy()  # noqa: SLF001 - the same layer; a snapshot costs 20 times as much
+
+
+def _lasting(option: object) -> object:
+    """Return an iterable that can be read by every breaker of the group."""
+    return tuple(option) if isinstance(option, Iterator) else option
 
 
 def _safe(key: object) -> str:

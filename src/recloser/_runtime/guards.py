@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from .._core.hints import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, final, overload
 
+import functools
+from types import MethodType
+
 from .._core import ranges
 from .classify import classifier_for
 from .fallbacks import Fallback
@@ -12,7 +15,7 @@ from .shapes import AnyCallable, shape_of
 from .wrappers import guard_function
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
     from .._core.hints import ParamSpec
 
     from .breaker import CircuitBreaker
@@ -136,13 +139,25 @@ def breaker_of(function: object) -> CircuitBreaker | None:
     return next(_breakers_of(function), None)
 
 
-def _breakers_of(function: object) -> Any:
+def _breakers_of(function: object) -> Iterator[CircuitBreaker]:
+    """Look through wrappers, methods and partials, at real attributes only.
+
+    Proxies that answer every attribute would lead on for ever.
+    """
     while function is not None:
-        breaker = getattr(function, "__dict__", {}).get(MARK)
+        if isinstance(function, functools.partial):
+            function = function.func
+            continue
+        if isinstance(function, MethodType | staticmethod | classmethod):
+            function = function.__func__
+            continue
+        own = getattr(function, "__dict__", None)
+        if not isinstance(own, dict):
+            return
+        breaker = own.get(MARK)
         if breaker is not None:
             yield breaker
-        following = getattr(function, "__wrapped__", None)
-        function = following or getattr(function, "__func__", None)
+        function = own.get("__wrapped__")
 
 
 def _refuse_twice(breaker: CircuitBreaker, target: AnyCallable) -> None:

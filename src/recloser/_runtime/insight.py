@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from .._core.hints import TYPE_CHECKING
 
 from .._core import rules
+from .._core.durations import in_words
 from .._core.outcomes import FailureInfo
 from .._core.phases import Closed, Disabled, ForcedOpen, HalfOpen, Observing, Open
 from .._core.rules import Refused
@@ -150,36 +151,36 @@ def explain(circuit: Circuit) -> str:
     sentences = [_state_sentence(circuit, circuit.phase, now)]
     if now.last_failure is not None:
         age = max(0.0, circuit.now() - now.last_failure.at)
-        sentences.append(f"The last failure was {now.last_failure.type}, {age:.3g} s ago.")
+        sentences.append(f"The last failure was {now.last_failure.type}, {in_words(age)} ago.")
     sentences.append(f"It trips on {circuit.policy.trip}.")
     sentences.extend(_remarks(now))
     return " ".join(sentences)
 
 
 def _state_sentence(circuit: Circuit, phase: Phase, now: Snapshot) -> str:
-    name = repr(circuit.name)
+    name, left = repr(circuit.name), now.retry_after or 0.0
     if isinstance(phase, Closed):
         seen = [f"{c.failures} of {c.calls} calls failed in {w}" for w, c in now.counts.items()]
         seen.append(f"{now.streak} failures in a row")
         return f"{name} is closed: calls go through ({'; '.join(seen)})."
     if isinstance(phase, Open) and now.retry_after == 0.0:
-        return f"{name} is open because of {phase.reason}; its wait is over and the next call is the probe."
+        return f"{name} is open ({phase.reason}); its wait is over and the next call is the probe."
     if isinstance(phase, Open):
-        return f"{name} is open because of {phase.reason}: calls are rejected for another {now.retry_after:.3g} s, then a probe decides."
+        return f"{name} is open ({phase.reason}): calls are rejected for another {in_words(left)}, then a probe decides."
     if isinstance(phase, HalfOpen):
         return _half_open_sentence(circuit, phase, name)
     if isinstance(phase, ForcedOpen):
         return f"{name} is forced open ({phase.reason}): every call is rejected until reset()."
     if isinstance(phase, Disabled):
         return f"{name} is disabled: calls go through and nothing is counted, until reset()."
-    would = f"it would have tripped {phase.trips} times" + (f", last because of {phase.reason}" if phase.trips else "")
+    would = f"it would have tripped {phase.trips} times" + (f", last for this reason: {phase.reason}" if phase.trips else "")
     return f"{name} only observes: calls go through, and {would}."
 
 
 def _half_open_sentence(circuit: Circuit, phase: HalfOpen, name: str) -> str:
     done = f"{phase.successes} of {circuit.policy.probes} probes succeeded"
     out = f"{len(phase.places)} in flight"
-    return f"{name} is half-open after {phase.reason}: {done}, {out}; other calls are rejected."
+    return f"{name} is half-open (it opened for this reason: {phase.reason}): {done}, {out}; other calls are rejected."
 
 
 def _remarks(now: Snapshot) -> list[str]:

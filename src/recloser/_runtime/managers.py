@@ -101,12 +101,12 @@ class Blocks:
         if not self._swapping:
             self._swapping = True
             self._gate.circuit.watch_swaps(self.swap)
-        reentry.enter(self._gate.circuit, entry)
+        reentry.enter(self._gate.circuit, entry, block=True)
         return self._breaker()
 
     def _leave(self, error: BaseException | None) -> None:
         circuit = self._gate.circuit
-        inside = reentry.find(circuit)
+        inside = reentry.find_block(circuit)
         if inside is None:
             return
         reentry.leave(inside)
@@ -139,7 +139,7 @@ def _counting(gate: Gate, recorder: Recorder) -> Leave:
             return
         now = circuit.clock()
         if now >= recorder.deadline:
-            circuit.turn(recorder, now)
+            circuit.turn(recorder)
         next(recorder.ok)
 
     return leave

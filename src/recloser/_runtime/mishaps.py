@@ -28,6 +28,15 @@ def failure_info(error: BaseException, at: float) -> FailureInfo:
     return FailureInfo(type=type(error).__name__, message=text[:_LONGEST_MESSAGE], at=at)
 
 
+def result_info(result: object, at: float) -> FailureInfo:
+    """Return what is remembered of a failing result: its type, and what it shows."""
+    try:
+        text = repr(result)
+    except Exception:  # noqa: BLE001 - a result that cannot be shown is still a failure
+        text = "(it cannot be shown)"
+    return FailureInfo(type=type(result).__name__, message=text[:_LONGEST_MESSAGE], at=at)
+
+
 def report(name: str, callback: str, error: Exception, at: float) -> FailureInfo:
     """Log at ERROR on `recloser`, and tell the witnesses."""
     import logging  # here, so that importing the package does not

@@ -103,8 +103,12 @@ class Permit:
         self._gate.circuit.settle(entry, Outcome(Kind.NEUTRAL), self._gate.circuit.now())
 
     def __enter__(self) -> Self:
-        """Begin the guarded block."""
-        if not self._unsettled:
+        """Begin the guarded block, once.
+
+        Raises:
+            PermitError: The permit was settled, or is already the permit of a block.
+        """
+        if not self._unsettled or self._inside is not None:
             raise self._used()
         self._inside = self._gate.step_inside(self._unsettled[0])
         return self

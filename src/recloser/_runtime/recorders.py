@@ -225,6 +225,7 @@ class Recorder:
     def turn(self, now: float) -> None:
         """Move every time window on to the bucket of `now`."""
         if self._tallies is None:
+            self.deadline = inf
             return
         totals = self.totals()
         ends = (
@@ -256,6 +257,10 @@ class Recorder:
         for tally in (self._tallies or {}).values():
             if isinstance(tally, CountTally):
                 tally.add(totals, failed=failed, slow=slow)
+
+    def streak(self) -> int:
+        """Return the failures since the last success."""
+        return self._streak.length(steps_of(self.counter) + self._slow_good)
 
     def evidence(self, now: float) -> Evidence:
         """Return all that rules may look at, read once."""

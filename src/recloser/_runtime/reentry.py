@@ -12,28 +12,37 @@ from contextvars import ContextVar
 from .._core.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .._core.phases import HalfOpen
     from .circuit import Circuit, Entry
 
 
 class Inside:
     """One block or probe that a task is inside of."""
 
-    __slots__ = ("circuit", "entry", "live")
+    __slots__ = ("circuit", "entry", "is_block", "live")
 
-    def __init__(self, circuit: Circuit, entry: Entry) -> None:
+    def __init__(self, circuit: Circuit, entry: Entry, is_block: bool) -> None:  # noqa: FBT001
         """Stand for an admitted call until `leave`."""
         self.circuit = circuit
         self.entry = entry
+        self.is_block = is_block
         self.live = True
 
 
 _chain: ContextVar[tuple[Inside, ...]] = ContextVar("recloser_inside", default=())
 
 
-def enter(circuit: Circuit, entry: Entry) -> Inside:
-    """Step inside; give what this returns to `leave`."""
-    inside = Inside(circuit, entry)
-    _chain.set((*_chain.get(), inside))
+def enter(circuit: Circuit, entry: Entry, *, block: bool = False) -> Inside:
+    """Step inside; give what this returns to `leave`.
+
+    Entries whose period is over are dropped, so that blocks which were left in another
+    context do not add up.
+    """
+    inside = Inside(circuit, entry, block)
+    chain = _chain.get()
+    if chain:
+        chain = tuple(other for other in chain if other.live and _is_current(other))
+    _chain.set((*chain, inside))
     return inside
 
 
@@ -47,17 +56,24 @@ def leave(inside: Inside) -> None:
         _chain.set(tuple(other for other in chain if other is not inside))
 
 
-def find(circuit: Circuit) -> Inside | None:
-    """Return the innermost living block of this circuit, or None."""
+def find_block(circuit: Circuit) -> Inside | None:
+    """Return the innermost living `with` block of this circuit, or None."""
     for inside in reversed(_chain.get()):
-        if inside.circuit is circuit and inside.live:
+        if inside.is_block and inside.circuit is circuit and inside.live:
             return inside
     return None
 
 
-def is_in_probe(circuit: Circuit, epoch: int) -> bool:
-    """Tell whether the task is inside a living probe of this round."""
+def is_in_probe(circuit: Circuit, phase: HalfOpen, now: float) -> bool:
+    """Tell whether the task is inside a probe that still holds its place."""
+    held = {place.number for place in phase.places if now < place.until}
     return any(
-        inside.live and inside.circuit is circuit and inside.entry.admission.epoch == epoch
+        inside.circuit is circuit
+        and inside.entry.admission.epoch == phase.epoch
+        and inside.entry.admission.place in held
         for inside in _chain.get()
     )
+
+
+def _is_current(inside: Inside) -> bool:
+    return inside.entry.admission.epoch == inside.circuit.phase.epoch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from .._core.hints import TYPE_CHECKING, final
+from . import forks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +23,17 @@ class Registry:
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._newest: weakref.WeakValueDictionary[str, CircuitBreaker] = (
             weakref.WeakValueDictionary()
         )
         self._all: weakref.WeakSet[CircuitBreaker] = weakref.WeakSet()
+
+        forks.watch(self)
+
+    def after_fork(self) -> None:
+        """In a child: a new lock."""
+        self._lock = threading.RLock()
 
     def add(self, breaker: CircuitBreaker) -> None:
         """Add a breaker; it becomes the one found under its name."""
@@ -36,7 +43,10 @@ class Registry:
 
     def get(self, name: str) -> CircuitBreaker | None:
         """Return the newest living breaker of this name, or None."""
-        return self._newest.get(name)
+        newest = self._newest.get(name)
+        if newest is not None:
+            return newest
+        return next((breaker for breaker in self if breaker.name == name), None)
 
     def __iter__(self) -> Iterator[CircuitBreaker]:
         """Iterate over all living breakers, by name."""

@@ -40,7 +40,7 @@ def shape_of(target: object) -> Shape:
         msg = f"cannot guard {target!r}: {refusal}"
         raise TypeError(msg)
     code = _code_bearer(target)
-    if is_async_callable(target):
+    if is_async_callable(target) or _is_generator_based_coroutine(code):
         return Shape.ASYNC
     if inspect.isasyncgenfunction(code):
         return Shape.ASYNC_GENERATOR
@@ -52,6 +52,14 @@ def is_async_callable(target: object) -> bool:
     import inspect
 
     return any(map(inspect.iscoroutinefunction, (target, _code_bearer(target))))
+
+
+def _is_generator_based_coroutine(target: object) -> bool:
+    """Tell whether `types.coroutine` made it: awaited, though written as a generator."""
+    import inspect
+
+    flags = getattr(getattr(target, "__code__", None), "co_flags", 0)
+    return isinstance(flags, int) and bool(flags & inspect.CO_ITERABLE_COROUTINE)
 
 
 def refuse_async(target: object) -> None:

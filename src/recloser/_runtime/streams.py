@@ -136,6 +136,8 @@ async def open_stream(gate: Gate, args: tuple[Any, ...], kwargs: dict[str, Any])
     try:
         return Stream(gate, await gate.admit_async())
     except CircuitOpenError as rejection:
+        if gate.fallback is None:
+            raise
         return Stream(gate, None, gate.fall_back(rejection, args, kwargs))
 
 
@@ -143,6 +145,8 @@ def _open(gate: Gate, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stream:
     try:
         return Stream(gate, gate.admit())
     except CircuitOpenError as rejection:
+        if gate.fallback is None:
+            raise
         return Stream(gate, None, gate.fall_back(rejection, args, kwargs))
 
 
@@ -160,6 +164,7 @@ def _watched(stream: Stream, source: Generator[Any, Any, Any]) -> Generator[Any,
             if inside is not None:
                 reentry.leave(inside)
         stream.item()
+        given = None  # an error thrown in must not keep its own frame alive
         try:
             given, step = (yield item), source.send
         except GeneratorExit:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 Clock = Callable[[], float]
+_LONGEST = threading.TIMEOUT_MAX
 
 
 class Spot(Protocol):
@@ -34,14 +35,20 @@ class ThreadSpot:
     """A sleeping thread."""
 
     def __init__(self) -> None:
-        """Begin awake."""
-        self._event = threading.Event()
-        self.wake = self._event.set
+        """Begin awake. A bare lock, as a signal handler may wake in the middle of a sleep."""
+        self._asleep = threading.Lock()
+        self._asleep.acquire()
+
+    def wake(self) -> None:
+        """Let the thread go on."""
+        try:
+            self._asleep.release()
+        except RuntimeError:  # it was woken already
+            return
 
     def sleep(self, seconds: float | None) -> None:
         """Sleep until woken, or for so long; then be ready to sleep again."""
-        self._event.wait(seconds)
-        self._event.clear()
+        self._asleep.acquire(timeout=-1 if seconds is None else min(seconds, _LONGEST))
 
 
 class AsyncioSpot:
@@ -120,7 +127,7 @@ class Queue:
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may come in between
         self._spots: tuple[Spot, ...] = ()
 
     def __bool__(self) -> bool:

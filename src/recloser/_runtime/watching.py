@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from .._core.hints import TYPE_CHECKING, Self, final
 
 from .waiting import async_spot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .._core.events import Event
     from .circuit import Circuit
+    from .publishing import Publisher
     from .waiting import AsyncioSpot, TrioSpot
 
 
@@ -31,8 +35,9 @@ class Watch:
         self._closed = False
         self.dropped = 0
         """Events that a full buffer pushed out."""
-        self._listener = self._take
+        self._listener = _weakly(self)
         circuit.publisher.set((*circuit.publisher.listeners, self._listener))
+        weakref.finalize(self, _stop, circuit.publisher, self._listener).atexit = False
 
     def _take(self, event: Event) -> None:
         self.dropped += len(self._events) == self._events.maxlen
@@ -43,8 +48,7 @@ class Watch:
     def close(self) -> None:
         """Stop listening; what was heard can still be read."""
         self._closed = True
-        publisher = self._circuit.publisher
-        publisher.set(other for other in publisher.listeners if other is not self._listener)
+        _stop(self._circuit.publisher, self._listener)
         if self._spot is not None:
             self._spot.wake()
 
@@ -69,3 +73,19 @@ class Watch:
     async def __aexit__(self, *error: object) -> None:
         """Stop listening."""
         self.close()
+
+
+def _weakly(watch: Watch) -> Callable[[Event], None]:
+    """Return a listener that does not keep the watch alive."""
+    reference = weakref.ref(watch)
+
+    def take(event: Event) -> None:
+        living = reference()
+        if living is not None:
+            living._take(event)  # noqa: SLF001 - its own
+
+    return take
+
+
+def _stop(publisher: Publisher, listener: Callable[[Event], None]) -> None:
+    publisher.set(other for other in publisher.listeners if other is not listener)

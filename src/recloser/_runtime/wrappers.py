@@ -7,7 +7,7 @@ shared; a wrapper adds only its closure, in which the ticket is one read of a ce
 belongs to the breaker. (Globals would be as fast alone, but their inline caches live in
 the shared code: breakers called in turn would pay up to three times as much.)
 
-Names in the template begin with `_recloser_`, so no parameter can collide. Defaults and
+Names in the template, builtins too, begin with `_recloser_`, so no parameter can collide. Defaults and
 annotations are passed by reference. The source is given to `linecache`, so tracebacks
 and debuggers show it.
 """
@@ -37,7 +37,7 @@ _PLAIN = """\
     {started}
     try:
         _recloser_result = {wait}_recloser_call({arguments})
-    except BaseException as _recloser_error:
+    except _recloser_BaseException as _recloser_error:
         _recloser_gate.failed(_recloser_recorder, _recloser_error{since})
         raise
     {now}
@@ -46,14 +46,14 @@ _PLAIN = """\
     {step}
     return _recloser_result
 """
-_STEP = "next(_recloser_recorder.ok)"
+_STEP = "_recloser_next(_recloser_recorder.ok)"
 if sys.version_info >= (3, 14):  # there the loop is inlined, and saves a twentieth of a call
     _STEP = "for _recloser_none in _recloser_recorder.ok: break"
 _NOW = "_recloser_now = _recloser_clock()"
 _CHECK = """\
 try:
-        _recloser_failed = _recloser_check(_recloser_result)
-    except Exception as _recloser_error:
+        _recloser_failed = not not _recloser_check(_recloser_result)
+    except _recloser_Exception as _recloser_error:
         _recloser_gate.unjudged(_recloser_recorder, _recloser_error)
         return _recloser_result
     if _recloser_failed:
@@ -61,7 +61,7 @@ try:
         return _recloser_result"""
 _TURN = """\
 if _recloser_now >= _recloser_recorder.deadline:
-        _recloser_gate.circuit.turn(_recloser_recorder, _recloser_now)"""
+        _recloser_gate.circuit.turn(_recloser_recorder)"""
 _SLOW = """\
 if (
         _recloser_now - _recloser_started >= _recloser_recorder.limit
@@ -75,10 +75,10 @@ def _recloser_guarded({parameters}):
         return (yield from _recloser_run_stream(_recloser_gate, _recloser_call, {packed}))
     try:
         _recloser_result = yield from _recloser_call({arguments})
-    except GeneratorExit:
+    except _recloser_GeneratorExit:
         _recloser_left(_recloser_gate, _recloser_recorder)
         raise
-    except BaseException as _recloser_error:
+    except _recloser_BaseException as _recloser_error:
         _recloser_gate.failed(_recloser_recorder, _recloser_error)
         raise
     {now}
@@ -100,16 +100,16 @@ async def _recloser_guarded({parameters}):
             _recloser_item = await _recloser_stream.step(_recloser_step)
             try:
                 _recloser_given = yield _recloser_item
-            except GeneratorExit:
+            except _recloser_GeneratorExit:
                 await _recloser_source.aclose()
                 raise
-            except BaseException as _recloser_error:
+            except _recloser_BaseException as _recloser_error:
                 _recloser_step = _recloser_source.athrow(_recloser_error)
             else:
                 _recloser_step = _recloser_source.asend(_recloser_given)
-    except StopAsyncIteration:
+    except _recloser_StopAsyncIteration:
         _recloser_stream.done()
-    except BaseException as _recloser_error:
+    except _recloser_BaseException as _recloser_error:
         _recloser_stream.raised(_recloser_error)
         raise
 """
@@ -119,6 +119,11 @@ _GLOBALS: dict[str, Any] = {
     "_recloser_run_stream": run_stream,
     "_recloser_open_stream": open_stream,
     "_recloser_left": left,
+    "_recloser_next": next,
+    "_recloser_BaseException": BaseException,
+    "_recloser_Exception": Exception,
+    "_recloser_GeneratorExit": GeneratorExit,
+    "_recloser_StopAsyncIteration": StopAsyncIteration,
 }
 _CELLS = ("_recloser_ticket", "_recloser_gate", "_recloser_call", "_recloser_clock", "_recloser_check")
 _PATIENCE = 100  # results that are None before a function is believed to be plain

@@ -1,0 +1,10 @@
+"""How durations are said to people."""
+
+from __future__ import annotations
+
+_MINUTES_FROM = 100.0
+
+
+def in_words(seconds: float) -> str:
+    """Return a duration in seconds, with as many digits as a person reads."""
+    return f"{seconds:.3g} s" if seconds < _MINUTES_FROM else f"{seconds:.0f} s"
