@@ -83,7 +83,7 @@ def test_half_opening_still_tells_why_the_circuit_was_open() -> None:
             at=50.0,
             before=State.OPEN,
             after=State.HALF_OPEN,
-            reason="5 failures in a row",
+            reason="the wait is over (5 failures in a row)",
             failure=BOOM,
         ),
     )

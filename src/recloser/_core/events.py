@@ -155,5 +155,6 @@ def _would_trip(name: str, after: Observing, now: float) -> WouldTrip:
 
 
 def _why(after: Phase) -> str:
-    """Return why a phase began; a half-open one keeps the reason of the opening for itself."""
-    return "the wait is over" if isinstance(after, HalfOpen) else getattr(after, "reason", "")
+    """Return why a phase began; a half-open one also says why the circuit had opened."""
+    reason: str = getattr(after, "reason", "")
+    return f"the wait is over ({reason})" if isinstance(after, HalfOpen) else reason

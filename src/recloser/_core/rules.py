@@ -75,7 +75,7 @@ def admit(policy: Policy, phase: Phase, now: float) -> Admitted | Refused:
     """Decide whether one call may be made now."""
     if isinstance(phase, Open):
         if now < phase.until:
-            return Refused(phase.reason, _time_left(phase.until, now))
+            return Refused(phase.reason, time_left(phase.until, now))
         return _give_place(policy, _first_round(phase, now), now)
     if isinstance(phase, HalfOpen):
         return _give_place(policy, phase, now)
@@ -83,6 +83,11 @@ def admit(policy: Policy, phase: Phase, now: float) -> Admitted | Refused:
         return Refused(phase.reason, None)
     shadow = isinstance(phase, Observing) and _is_shut(phase, now)
     return Admitted(phase, Admission(phase.epoch), shadow)
+
+
+def is_shut(phase: Phase, now: float) -> bool:
+    """Tell whether every call is refused now, as `admit` would, without saying why."""
+    return isinstance(phase, Open) and now < phase.until
 
 
 def settle(
@@ -221,7 +226,7 @@ def _give_place(policy: Policy, phase: HalfOpen, now: float) -> Admitted | Refus
     most = min(policy.probe_concurrency, needed)  # I2
     if len(alive) >= most:
         leases = sorted(place.until for place in alive)
-        return Refused(phase.reason, _time_left(leases[len(alive) - most], now))
+        return Refused(phase.reason, time_left(leases[len(alive) - most], now))
     place = Place(phase.issued + 1, now + policy.probe_lease)
     lost = phase.lost + len(phase.places) - len(alive)
     after = phase.replace(places=(*alive, place), issued=place.number, lost=lost)
@@ -347,7 +352,7 @@ def _is_shut(phase: Observing, now: float) -> bool:
     return phase.until is not None and now < phase.until
 
 
-def _time_left(until: float, now: float) -> float:
+def time_left(until: float, now: float) -> float:
     """Return how long to wait so that `now` plus it is not before `until` (I6)."""
     left = until - now
     return left if now + left >= until else left + math.ulp(max(abs(until), left))

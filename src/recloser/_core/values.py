@@ -17,6 +17,9 @@ class Value:
     Safe to share between threads and tasks: nothing changes after construction.
     """
 
+    __slots__ = ("__dict__", "_hash")
+
+    _hash: int
     _fields: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
@@ -69,6 +72,10 @@ class Value:
         msg = f"{type(self).__name__} is frozen"
         raise AttributeError(msg)
 
+    def __getstate__(self) -> dict[str, Any]:  # any field type
+        """Pickle the fields; the hash of another process is another."""
+        return self.__dict__
+
     def __eq__(self, other: object) -> bool:
         """Compare type and fields."""
         if type(other) is not type(self):
@@ -77,7 +84,12 @@ class Value:
 
     def __hash__(self) -> int:
         """Hash type and fields."""
-        return hash((type(self), *self.__dict__.values()))
+        try:
+            return self._hash
+        except AttributeError:
+            value = hash((type(self), *self.__dict__.values()))
+            object.__setattr__(self, "_hash", value)
+            return value
 
     def __repr__(self) -> str:
         """Show the fields by name."""

@@ -134,7 +134,7 @@ class Circuit:
         self._tap: Tap | None = None
         self._queue: Queue | None = None
         self.rejected = counter()
-        self.publisher = Publisher(name, self.moment)
+        self.publisher = Publisher(name, self)
         self.on_swap: Callable[[Recorder | None], None] | None = None
         self.ticket = CellType(None)
         self.level = 0
@@ -247,6 +247,15 @@ class Circuit:
             )
             self.publisher.publish(event)
         return rejection(self.name, phase.state, retry_after, reason, failure)
+
+    def turn_away(self, phase: Phase, now: float) -> CircuitOpenError:
+        """Count a rejection by a phase that `rules.is_shut`; the short way of `reject`."""
+        if self.publisher.listeners or not isinstance(phase, Open):
+            verdict = rules.admit(self.policy, phase, now)
+            return self.reject(verdict if isinstance(verdict, Refused) else Refused("", 0.0))
+        next(self.rejected)
+        left = rules.time_left(phase.until, now)
+        return rejection(self.name, phase.state, left, phase.reason, phase.failure)
 
     def _admit_probe(self, now: float) -> Entry | Refused:
         events: tuple[Event, ...] = ()
@@ -364,9 +373,7 @@ class Circuit:
             if not slow:
                 return _NOTHING
         if recorder is not None:
-            if slow or kind is Kind.FAILURE:
-                recorder.record(outcome, now)
-            return recorder.evidence(now)
+            return recorder.record(outcome, now) if slow or kind is Kind.FAILURE else _NOTHING
         settled = int(kind is not Kind.NEUTRAL)
         probe = Counts(settled, int(kind is Kind.FAILURE), int(slow), settled or int(slow))
         self._retired = _plus(self._retired, probe)
@@ -452,7 +459,7 @@ class Circuit:
         if self._current[0] is not before:
             return ()
         self._current = current
-        if following is not recorder:
+        if recorder is not None and following is not recorder:
             self._retired = _plus(self._retired, _totals_of(before, recorder))
         self._note_move(before, after)
         self._sync()

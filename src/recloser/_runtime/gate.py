@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from .._core.errors import CircuitOpenError
 from .._core.hints import TYPE_CHECKING, Any, TypeVar, cast
 from .._core.outcomes import Kind, Outcome
-from .._core.rules import Refused
+from .._core.rules import Refused, is_shut
 from . import reentry
 from .circuit import Entry
 from .classify import NEUTRAL, Classifier
@@ -103,12 +103,16 @@ class Gate:
 
     def ask(self, call: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         """Run one plain call if the circuit admits it, else its fallback."""
+        circuit = self.circuit
         if self.wait is None:
-            entry = self.circuit.attempt()
+            phase, now = circuit.phase, circuit.now()
+            if self.fallback is None and is_shut(phase, now):
+                raise circuit.turn_away(phase, now)
+            entry = circuit.attempt()
             if isinstance(entry, Refused):
                 if self.fallback is None:
-                    raise self.circuit.reject(entry)
-                return cast("R", self.fall_back(self.circuit.reject(entry), args, kwargs))
+                    raise circuit.reject(entry)
+                return cast("R", self.fall_back(circuit.reject(entry), args, kwargs))
         else:
             try:
                 entry = self.wait_for_entry(self.wait)

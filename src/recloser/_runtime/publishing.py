@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from .._core.hints import TYPE_CHECKING, Any
+from .._core.hints import TYPE_CHECKING, Any, Protocol
 
 from .._core import events
 from .._core.events import CallbackFailed, CallEnded, Event
@@ -35,6 +35,13 @@ _HANDOVER = (
 )
 
 
+class Present(Protocol):
+    """Whoever knows the breaker's epoch and time."""
+
+    def moment(self) -> tuple[int, float]:
+        """Return both."""
+
+
 _NOBODY: Mapping[type[Event], tuple[Callable[[Any], object], ...]] = {}
 
 
@@ -45,12 +52,12 @@ class Publisher:
     listener may add or remove listeners.
     """
 
-    __slots__ = ("_failures", "_moment", "_table", "listeners", "name")
+    __slots__ = ("_failures", "_present", "_table", "listeners", "name")
 
-    def __init__(self, name: str, moment: Callable[[], tuple[int, float]]) -> None:
-        """Begin with nobody listening; `moment` tells the breaker's epoch and time."""
+    def __init__(self, name: str, present: Present) -> None:
+        """Begin with nobody listening; `present` tells the breaker's epoch and time."""
         self.name = name
-        self._moment = moment
+        self._present = present
         self._failures = 0
         self.listeners: tuple[Listener, ...] = ()
         self._table: Mapping[type[Event], tuple[Callable[[Any], object], ...]] = _NOBODY
@@ -63,6 +70,9 @@ class Publisher:
     def set(self, listeners: Iterable[Listener]) -> None:
         """Replace all listeners; refuse the lot if one is no listener."""
         wanted = tuple(listeners)
+        if not wanted:
+            self.listeners, self._table = (), _NOBODY
+            return
         methods = [_methods(listener) for listener in wanted]
         table: dict[type[Event], tuple[Callable[[Any], object], ...]] = {}
         for found in methods:
@@ -85,7 +95,7 @@ class Publisher:
     def mishap(self, callback: str, error: Exception, cause: Event | None = None) -> None:
         """Count, log and publish that a callback of the user's raised."""
         self._failures += 1
-        epoch, now = self._moment()
+        epoch, now = self._present.moment()
         failure = report(self.name, callback, error, now)
         if not isinstance(cause, CallbackFailed):  # or a bad listener would go on for ever
             event = CallbackFailed(

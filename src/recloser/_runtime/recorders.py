@@ -60,6 +60,9 @@ def steps_of(step: Iterator[object]) -> int:
     return int(repr(step)[6:-1])  # count(123): its only non-destructive reading
 
 
+_NO_TOTALS = Counts()
+
+
 class Streak:
     """Failures in a row: as many as came with the same number of successes before."""
 
@@ -146,6 +149,9 @@ class TimeTally:
         self._marks: deque[tuple[int, Counts]] = deque()
         self.turn(totals, now)
 
+    def add(self, totals: Counts, *, failed: bool, slow: bool) -> None:
+        """Note nothing: the totals say it all."""
+
     def turn(self, totals: Counts, now: float) -> float:
         """Move on to the bucket of `now`; return when it will be over."""
         marks, window = self._marks, self.window
@@ -219,7 +225,10 @@ class Recorder:
 
     def totals(self) -> Counts:
         """Return everything of this period: a reading of the counter and the log."""
-        calls = steps_of(self.counter) + self._slow_good + self._failures
+        return self._totals(steps_of(self.counter))
+
+    def _totals(self, fast: int) -> Counts:
+        calls = fast + self._slow_good + self._failures
         return Counts(calls, self._failures, self._slow, calls + self._slow_cancelled)
 
     def turn(self, now: float) -> None:
@@ -235,28 +244,30 @@ class Recorder:
         )
         self.deadline = min(ends, default=inf)
 
-    def record(self, outcome: Outcome, now: float) -> None:
-        """Count a call that failed or was slow."""
+    def record(self, outcome: Outcome, now: float) -> Evidence:
+        """Count a call that failed or was slow; return the evidence with it."""
         if now >= self.deadline:
             self.turn(now)
-        failed, slow = outcome.kind is Kind.FAILURE, outcome.slow
-        self._failures += failed
-        self._slow += slow
-        self._slow_good += slow and outcome.kind is Kind.SUCCESS
-        self._slow_cancelled += slow and outcome.kind is Kind.NEUTRAL
+        kind, slow = outcome[0], outcome[1]
+        failed = kind is Kind.FAILURE
         fast = steps_of(self.counter)
+        if slow:
+            self._slow += 1
+            if kind is Kind.SUCCESS:
+                self._slow_good += 1
+            elif kind is Kind.NEUTRAL:
+                self._slow_cancelled += 1
         if failed:
+            self._failures += 1
             self._streak.add(fast + self._slow_good, now)
         if self._slow_streak is not None:
             self._slow_streak.add(fast, now)
+        totals = _NO_TOTALS
         if self._tallies is not None:
-            self._note(failed=failed, slow=slow)
-
-    def _note(self, *, failed: bool, slow: bool) -> None:
-        totals = self.totals()
-        for tally in (self._tallies or {}).values():
-            if isinstance(tally, CountTally):
+            totals = self._totals(fast)
+            for tally in self._tallies.values():
                 tally.add(totals, failed=failed, slow=slow)
+        return self._read(fast, totals)
 
     def streak(self) -> int:
         """Return the failures since the last success."""
@@ -264,14 +275,16 @@ class Recorder:
 
     def evidence(self, now: float) -> Evidence:
         """Return all that rules may look at, read once."""
+        self.turn(now)
         fast = steps_of(self.counter)
-        slow_streak = self._slow_streak
+        return self._read(fast, self._totals(fast))
+
+    def _read(self, fast: int, totals: Counts) -> Evidence:
         streak = self._streak.length(fast + self._slow_good)
+        slow_streak = self._slow_streak
         slow = slow_streak.length(fast) if slow_streak is not None else 0
         if self._tallies is None and not self._spans:
             return Evidence(streak, slow)
-        self.turn(now)
-        totals = self.totals()
         counts = {window: tally.counts(totals) for window, tally in (self._tallies or {}).items()}
         return Evidence(streak, slow, counts, self._began())
 

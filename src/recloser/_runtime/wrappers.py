@@ -200,7 +200,7 @@ class FirstResults:
         self._cell = cell
         self._left = _PATIENCE
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # stands for any function
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:  # stands for any function
         """Call the function and look at what it returns."""
         result = self._function(*args, **kwargs)
         refuse_unstarted(result, self._function)
