@@ -125,7 +125,7 @@ class CircuitBreaker(
         opened_at = self._state_storage.opened_at
         if opened_at is None:
             return None
-        opens_at = opened_at + self._timeout_duration
+        opens_at = _naive(opened_at) + self._timeout_duration
         return None if opens_at < now else opens_at
 
     def open(self) -> None:
@@ -269,7 +269,7 @@ class CircuitBreaker(
         if opened_at:
             wait = self._wait
             if wait is None or opened_at is not wait[0] or timeout is not wait[1]:
-                reopen_time = opened_at + timeout
+                reopen_time = _naive(opened_at) + timeout
                 ends_at = reopen_time.replace(tzinfo=UTC)
                 wait = self._wait = opened_at, timeout, reopen_time, ends_at
             left = wait[3] - datetime.now(UTC)
@@ -320,3 +320,8 @@ _NOTHING = timedelta()
 
 def _utc_now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _naive(time: datetime) -> datetime:
+    """Return a time from a storage as naive UTC; a naive one is that already."""
+    return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from functools import wraps
+from collections.abc import Coroutine
+from functools import partial, wraps
 from importlib import import_module
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -15,12 +16,7 @@ from ._states import CircuitBreakerState
 from ._storage import CircuitBreakerStorage
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        Awaitable,
-        Callable,
-        Coroutine,
-        Generator,
-    )
+    from collections.abc import Awaitable, Callable, Generator
 
 T = TypeVar("T")
 
@@ -50,7 +46,17 @@ class Calls(
             future.set_exception(error)
             return future
         settled = self._settled(permit, _itself, (started,), {})
-        return loop.create_task(settled, context=context)
+        task = loop.create_task(settled, context=context)
+        task.add_done_callback(partial(self._tidy, permit, started))
+        return task
+
+    def _tidy(
+        self, permit: object, started: Awaitable[Any], _: asyncio.Task[Any]
+    ) -> None:
+        """End what has not begun: a task cancelled before its first step runs nothing."""
+        self._released(permit)
+        if isinstance(started, Coroutine):
+            started.close()
 
     def _started(
         self,
@@ -81,7 +87,8 @@ class Calls(
         """Run `inner`; count it when it ends.
 
         An error, from inside or thrown in, is counted first and then thrown into
-        `inner`, which may translate it. Leaving half-way is an error, too.
+        `inner`, which may translate it. Leaving half-way is an error, too. A task's
+        cancellation is none: it passes through a `with breaker.calling()` uncounted.
         """
         try:
             given = yield next(inner)
@@ -89,6 +96,9 @@ class Calls(
                 given = yield inner.send(given)
         except StopIteration:
             self._succeeded(permit)
+        except asyncio.CancelledError as cancelled:
+            self._released(permit)
+            inner.throw(cancelled)
         except BaseException as error:  # noqa: BLE001  counted, and thrown on
             self._failed(permit, error)
             inner.throw(error)
