@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from math import nan
@@ -28,6 +29,7 @@ start = perf_counter()
 took = perf_counter() - start
 new = set(sys.modules) - before
 import json
+import os
 print(json.dumps([took, sorted(new)]))
 """
 
@@ -76,7 +78,11 @@ def fresh(statement: str) -> tuple[float, float, list[str]] | None:
     program = _PROGRAM.format(path=path, statement=statement)
     start = perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, check=False, text=True
+        [sys.executable, "-c", program],
+        capture_output=True,
+        check=False,
+        text=True,
+        env=_environment(),
     )
     whole = perf_counter() - start
     if done.returncode:
@@ -84,3 +90,10 @@ def fresh(statement: str) -> tuple[float, float, list[str]] | None:
         return None
     took, modules = json.loads(done.stdout)
     return whole, took, modules
+
+
+def _environment() -> dict[str, str]:
+    """Return ours, but with compiled modules kept, as every user has them."""
+    kept = dict(os.environ)
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    return kept

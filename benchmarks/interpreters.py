@@ -86,24 +86,27 @@ def environment(tag: str, program: Path, *, install: bool) -> Path:
     home = _CACHE / "benchmarks" / tag
     python = home / "bin" / "python"
     if not python.exists():
-        subprocess.run([program, "-m", "venv", home], check=True)
+        subprocess.run([program, "-m", "venv", "--without-pip", home], check=True)
         if install:
             install_rivals(python)
     return python
 
 
 def install_rivals(python: Path) -> None:
-    """Install the rivals one by one, so that one that fails keeps out no other."""
+    """Install the rivals one by one, so that one that fails keeps out no other.
+
+    This interpreter's pip does it: the other's may be missing, or too old for it.
+    """
     load_adapters()
     for line in requirements():
-        pip = [str(python), "-m", "pip", "install", "--quiet", line]
-        subprocess.run(pip, check=False)
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "install"]
+        subprocess.run([*pip, "--quiet", "--prefer-binary", line], check=False)
 
 
 def requirements() -> list[str]:
     """Return what the project's extras say of the rivals."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     extras = tomllib.loads(text)["project"]["optional-dependencies"]
-    known = re.compile(rf"({'|'.join(map(re.escape, LIBRARIES))})\b(?!-)")
+    known = re.compile(rf"({'|'.join(map(re.escape, LIBRARIES))})(?![\w-])")
     lines: list[str] = [*extras["peers"], *extras["rivals"]]
     return [line for line in lines if known.match(line) and not line.startswith(OURS)]

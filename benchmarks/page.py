@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 from . import references as ref
 from .goals import GOALS, judge
+from .markdown import bold, both, by_cost, ratio, row, short, table
 from .plot import draw
-from .subjects import OURS
-from .tables import measured, noise, number, times, word
+from .subjects import LIBRARIES, OURS, load_adapters
+from .tables import measured, noise, number, word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from .figures import Figure, Run
+    from .figures import Run
 
 _HEAD: Final = """\
 # Benchmarks
@@ -25,9 +26,9 @@ edit it. `benchmarks/README.md` says how to run everything yourself.
 **How to read it.** Every subject is timed in the same run on the same work, in short
 samples taken in turns with the order rotated, ten calls written out per loop step,
 garbage collection off, the empty loop taken off. Time is the process's processor time
-(wall time for threads), so that the turns of other programs are left out. A ratio is taken inside each round,
-between neighbours in time; what is shown is the median over the rounds. Nanoseconds
-depend on the machine; **read the ratios**. `(ref)` rows are no library but what Python
+(wall time for threads), so that the turns of other programs are left out. A ratio is
+taken inside each round, between neighbours in time; what is shown is the median over the
+rounds. Nanoseconds depend on the machine; **read the ratios**. `(ref)` rows are no library but what Python
 itself charges. An *empty wrapper* is `functools.wraps` around a function that passes
 `*args, **kwargs` on and does nothing else.
 """
@@ -74,22 +75,6 @@ def lines(runs: Sequence[Run]) -> Iterator[str]:
     yield from libraries(runs)
 
 
-def row(cells: Iterable[str]) -> str:
-    """Return one line of a table."""
-    return f"| {' | '.join(cells)} |"
-
-
-def table(first: Sequence[str], runs: Sequence[Run]) -> Iterator[str]:
-    """Yield the head of a table with a column per interpreter."""
-    yield row([*first, *(short(run) for run in runs)])
-    yield row([*("---" for _ in first), *("---:" for _ in runs)])
-
-
-def short(run: Run) -> str:
-    """Return "3.13.0" for "CPython 3.13.0"."""
-    return run.interpreter.removeprefix("CPython ").replace("free-threaded", "FT")
-
-
 def conditions(runs: Sequence[Run]) -> Iterator[str]:
     """Yield when and where each run was made, and how noisy it was."""
     for run in runs:
@@ -130,16 +115,6 @@ def shapes(runs: Sequence[Run]) -> Iterator[str]:
     yield ""
 
 
-def ratio(figure: Figure | None) -> str:
-    """Return the ratio of a figure, or a dash."""
-    return "-" if figure is None or figure.ratio is None else times(figure.ratio)
-
-
-def both(figure: Figure | None) -> str:
-    """Return value and ratio of a figure, or a dash."""
-    return "-" if figure is None else f"{number(figure.value)} · {ratio(figure)}"
-
-
 def section(title: str, group: str, base: str, runs: Sequence[Run]) -> Iterator[str]:
     """Yield one table for each case of a group: nanoseconds and ratio."""
     cases = dict.fromkeys(
@@ -159,21 +134,6 @@ def section(title: str, group: str, base: str, runs: Sequence[Run]) -> Iterator[
             found = (run.find(group, case, shape, name) for run in runs)
             yield row([bold(name), *(both(each) for each in found)])
         yield ""
-
-
-def by_cost(group: str, case: str, shape: str, runs: Sequence[Run]) -> list[str]:
-    """Return the subjects of a case, the cheapest in the last run that has it first."""
-    cost: dict[str, float] = {}
-    for run in runs:
-        for each in run.figures:
-            if (each.group, each.case, each.shape) == (group, case, shape):
-                cost[each.subject] = each.value
-    return sorted(cost, key=lambda name: cost[name])
-
-
-def bold(name: str) -> str:
-    """Return a name, ours in bold."""
-    return f"**{name}**" if name.startswith(OURS) else name
 
 
 def windows(runs: Sequence[Run]) -> Iterator[str]:
@@ -274,11 +234,11 @@ def plain(title: str, group: str, runs: Sequence[Run], note: str) -> Iterator[st
 def libraries(runs: Sequence[Run]) -> Iterator[str]:
     """Yield versions, notes, and what was not measured."""
     yield "## Versions\n"
-    newest = runs[-1]
-    yield (
-        ", ".join(f"{name} {version}" for name, version in newest.libraries.items())
-        + ".\n"
-    )
+    load_adapters()
+    versions = {name: held for run in runs for name, held in run.libraries.items()}
+    for name, version in versions.items():
+        note = LIBRARIES[name].note if name in LIBRARIES else ""
+        yield f"- {name} {version}{': ' if note else ''}{note}"
     for run in runs:
         for name, reason in run.missing.items():
             yield f"- not measured on {short(run)}: {name} ({reason})"

@@ -79,7 +79,12 @@ def panel(axis: Any, found: Sequence[Figure], title: str, *, ratios: bool) -> No
     values = [value for value, _ in pairs]
     names = [name for _, name in pairs]
     bars = axis.barh(names, values, color=[colour(name) for name in names])
-    axis.bar_label(bars, [f"{value:,.3g}" for value in values], padding=3, fontsize=8)
+    axis.bar_label(
+        bars,
+        [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in values],
+        padding=3,
+        fontsize=8,
+    )
     axis.set_xscale("log")
     axis.set_xlim(min(values, default=1) / 2, max(values, default=1) * 4)
     axis.invert_yaxis()

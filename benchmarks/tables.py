@@ -26,8 +26,13 @@ def figure_lines(figures: Iterable[Figure]) -> Iterator[str]:
     """Yield a title for each case and a line for each subject, cheapest first."""
     for title, members in groupby(figures, title_of):
         yield f"\n{title}"
-        for each in sorted(members, key=lambda each: each.value):
+        for each in sorted(members, key=cost):
             yield f"  {each.subject:<34} {number(each.value):>10} {each.unit:<3}{tail(each)}"
+
+
+def cost(figure: Figure) -> float:
+    """Return what to sort by: the ratio, which does not drift, or the value."""
+    return figure.value if figure.ratio is None else figure.ratio
 
 
 def title_of(figure: Figure) -> str:
