@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from enum import Enum
-from .hints import NamedTuple
 
-from .values import Value
+from .values import Passing, Value
 
 
 class FailureInfo(Value):
@@ -38,15 +37,34 @@ class Kind(Enum):
     NEUTRAL = "neutral"
 
 
-class Outcome(NamedTuple):
-    """One settled call, as the rules see it."""
+class Outcome(Passing):
+    """One settled call, as the rules see it.
 
-    kind: Kind
-    slow: bool = False
-    """The call took at least the breaker's `slower_than`."""
-    cause: FailureInfo | None = None
-    """What failed, for a failure."""
-    retry_after: float | None = None
-    """The server's hint, in seconds, or None."""
-    cancelled: bool = False
-    """The call ended by cancellation; always neutral."""
+    Attributes:
+        kind: What it says about the dependency.
+        slow: The call took at least the breaker's `slower_than`.
+        cause: What failed, for a failure.
+        retry_after: The server's hint, in seconds, or None.
+        cancelled: The call ended by cancellation; always neutral.
+    """
+
+    __slots__ = ("cancelled", "cause", "kind", "retry_after", "slow")
+
+    def __init__(
+        self,
+        kind: Kind,
+        slow: bool = False,  # noqa: FBT001, FBT002 - made by position, for speed
+        cause: FailureInfo | None = None,
+        retry_after: float | None = None,
+        cancelled: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
+        """Keep the facts."""
+        self.kind = kind
+        self.slow = slow
+        self.cause = cause
+        self.retry_after = retry_after
+        self.cancelled = cancelled
+
+    def slowed(self) -> Outcome:
+        """Return the same outcome of a slow call."""
+        return Outcome(self.kind, True, self.cause, self.retry_after, self.cancelled)  # noqa: FBT003

@@ -10,6 +10,30 @@ from __future__ import annotations
 from .hints import Any, ClassVar, NoReturn, Self, dataclass_transform
 
 
+class Passing:
+    """A value that lives for one call: slots instead of checks, made in a tenth of a microsecond.
+
+    Equal when the types and all slots are equal. By agreement nobody changes one.
+    """
+
+    __slots__: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        """Compare type and slots."""
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    def __hash__(self) -> int:
+        """Hash type and slots."""
+        return hash((type(self), *(getattr(self, name) for name in self.__slots__)))
+
+    def __repr__(self) -> str:
+        """Show the slots by name."""
+        inside = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        return f"{type(self).__name__}({inside})"
+
+
 class Value:
     """A frozen value with an `__init__` of its own. Fields are the annotations; class attributes are their defaults.
 
@@ -17,9 +41,6 @@ class Value:
     Safe to share between threads and tasks: nothing changes after construction.
     """
 
-    __slots__ = ("__dict__", "_hash")
-
-    _hash: int
     _fields: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
@@ -72,10 +93,6 @@ class Value:
         msg = f"{type(self).__name__} is frozen"
         raise AttributeError(msg)
 
-    def __getstate__(self) -> dict[str, Any]:  # any field type
-        """Pickle the fields; the hash of another process is another."""
-        return self.__dict__
-
     def __eq__(self, other: object) -> bool:
         """Compare type and fields."""
         if type(other) is not type(self):
@@ -84,12 +101,7 @@ class Value:
 
     def __hash__(self) -> int:
         """Hash type and fields."""
-        try:
-            return self._hash
-        except AttributeError:
-            value = hash((type(self), *self.__dict__.values()))
-            object.__setattr__(self, "_hash", value)
-            return value
+        return hash((type(self), *self.__dict__.values()))
 
     def __repr__(self) -> str:
         """Show the fields by name."""

@@ -28,6 +28,10 @@ class CountWindow(Value):
         """Check the size."""
         super().__init__(size=ranges.whole("size", size))
 
+    def __hash__(self) -> int:
+        """Hash the size: windows are looked up at every failure."""
+        return self.size
+
     def __str__(self) -> str:
         """Name the calls inside, for reasons and explanations."""
         return f"the last {self.size} calls"
@@ -65,6 +69,10 @@ class TimeWindow(Value):
     def bucket(self, now: float) -> int:
         """Return the number of the bucket that `now` falls into."""
         return math.floor(now / self.width)
+
+    def __hash__(self) -> int:
+        """Hash the length: windows are looked up at every failure."""
+        return hash(self.seconds)
 
     def __str__(self) -> str:
         """Name the calls inside, for reasons and explanations."""

@@ -2,10 +2,10 @@
 
 Who writes what, under what, and what a reader can see:
 
-- `_current` is one tuple (phase, recorder), replaced in one store under `_lock`. Any
+- `current` is one tuple (phase, recorder), replaced in one store under `_lock`. Any
   thread may read it at any time without the lock and sees a phase with its recorder.
 - `ticket` is a cell that compiled wrappers read once per call: the recorder, or None for
-  "ask the circuit". It follows from `_current` and is set after it, under the lock.
+  "ask the circuit". It follows from `current` and is set after it, under the lock.
   Between the two stores a caller can see an old ticket: it then runs as a call of the
   old period, which is legal, and its outcome is late. If an interrupt tears the two
   apart, the next locked visit of any call sets the ticket right (`_sync`).
@@ -15,7 +15,7 @@ Who writes what, under what, and what a reader can see:
   handler or a finaliser can call the breaker in the middle of a locked section; the
   swap compares before it stores, so such a visitor's change is never overwritten.
 - After `fork` the child gets a new lock, frees the places of threads that are gone, and
-  sets its ticket from `_current`.
+  sets its ticket from `current`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from math import inf
 from types import CellType
 
 from .._core import rules
-from .._core.errors import rejection
+from .._core.errors import CircuitOpenError, rejection
 from .._core.events import ProbeStarted, Rejected, WouldReject, difference
 from .._core.hints import TYPE_CHECKING, Any, NamedTuple
 from .._core.outcomes import Kind, Outcome
@@ -42,6 +42,8 @@ from .._core.phases import (
     Word,
 )
 from .._core.rules import Refused
+from .._core.states import State
+from .._core.values import Passing
 from .._core.windows import Counts, Evidence, TimeWindow
 from . import forks, reentry
 from .narration import ended, late
@@ -52,10 +54,8 @@ from .waiting import Queue
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .._core.errors import CircuitOpenError
     from .._core.events import Event
     from .._core.policy import Policy
-    from .._core.states import State
     from .waiting import Clock
 
     Tap = Callable[[Iterator[object]], Iterator[object]]
@@ -83,13 +83,28 @@ class Tally(NamedTuple):
 _NO_TALLY = Tally()
 
 
-class Entry(NamedTuple):
-    """One admitted call: what it writes to, the right it was given, when it began."""
+class Entry(Passing):
+    """One admitted call.
 
-    recorder: Recorder | None
-    admission: Admission
-    started: float | None
-    """None where slowness does not matter."""
+    Attributes:
+        recorder: What it writes to; None for a probe.
+        admission: The right it was given.
+        started: When it began, or None where slowness does not matter.
+    """
+
+    __slots__ = ("admission", "recorder", "started")
+
+    def __init__(
+        self, recorder: Recorder | None, admission: Admission, started: float | None
+    ) -> None:
+        """Keep the three."""
+        self.recorder = recorder
+        self.admission = admission
+        self.started = started
+
+    def begun(self, started: float | None) -> Entry:
+        """Return the same entry with another beginning."""
+        return Entry(self.recorder, self.admission, started)
 
 
 class Circuit:
@@ -97,23 +112,23 @@ class Circuit:
 
     __slots__ = (
         "__weakref__",
-        "_current",
         "_links",
         "_lock",
         "_owners",
         "_queue",
         "_retired",
-        "_seen",
         "_tally",
         "_tap",
         "chance",
         "clock",
+        "current",
         "level",
         "name",
         "on_swap",
         "policy",
         "publisher",
         "rejected",
+        "seen",
         "slow_limit",
         "ticket",
     )
@@ -126,7 +141,7 @@ class Circuit:
         self.clock = clock
         self.chance: Callable[[], float] = random
         self._lock = threading.RLock()
-        self._seen = clock()
+        self.seen = clock()
         self._retired = _NO_COUNTS
         self._tally = _NO_TALLY
         self._owners: dict[int, int] | None = None
@@ -139,9 +154,9 @@ class Circuit:
         self.ticket = CellType(None)
         self.level = 0
         self._configure(policy)
-        before = Closed(epoch=0, since=self._seen)
-        self._current: tuple[Phase, Recorder | None] = (before, None)
-        self._install(before, rules.enter(policy, before, state, self._seen, self.chance()))
+        before = Closed(epoch=0, since=self.seen)
+        self.current: tuple[Phase, Recorder | None] = (before, None)
+        self._install(before, rules.enter(policy, before, state, self.seen, self.chance()))
         forks.watch(self)
 
     def _configure(self, policy: Policy) -> None:
@@ -165,7 +180,7 @@ class Circuit:
     @property
     def phase(self) -> Phase:
         """The phase at this moment."""
-        return self._current[0]
+        return self.current[0]
 
     @property
     def queue(self) -> Queue:
@@ -181,10 +196,10 @@ class Circuit:
             now = self.clock()
         except Exception as error:  # noqa: BLE001 - the user's clock; the caller gets the result
             self.publisher.mishap("clock", error)
-            return self._seen
-        if self._seen <= now < inf:  # neither true of what is no number
-            self._seen = now
-        return self._seen
+            return self.seen
+        if self.seen <= now < inf:  # neither true of what is no number
+            self.seen = now
+        return self.seen
 
     def since(self, started: float | None) -> float | None:
         """Return when a call began in `now` time, from a raw reading of the clock."""
@@ -194,18 +209,18 @@ class Circuit:
 
     def is_healthy(self) -> bool:
         """Tell whether the circuit is closed and the last call that counts was good."""
-        phase, recorder = self._current
+        phase, recorder = self.current
         return isinstance(phase, Closed) and recorder is not None and not recorder.streak()
 
     def moment(self) -> tuple[int, float]:
         """Return the epoch and the time, for events."""
-        return self._current[0].epoch, self.now()
+        return self.current[0].epoch, self.now()
 
     def read(self) -> tuple[Phase, Evidence, Counts, Tally]:
         """Return everything at one moment, changing nothing."""
         now = self.now()
         with self._lock:
-            phase, recorder = self._current
+            phase, recorder = self.current
             evidence = recorder.evidence(now) if recorder else _NOTHING
             counts = _plus(self._retired, _totals_of(phase, recorder))
             return phase, evidence, counts, self._tally
@@ -215,7 +230,7 @@ class Circuit:
     def attempt(self) -> Entry | Refused:
         """Admit one call, or say why not; count nothing yet if it is refused."""
         now = self.now()
-        phase, recorder = self._current
+        phase, recorder = self.current
         if isinstance(phase, HalfOpen) and reentry.is_in_probe(self, phase, now):
             return Entry(None, Admission(phase.epoch, INSIDE), None)
         verdict = rules.admit(self.policy, phase, now)
@@ -232,7 +247,7 @@ class Circuit:
 
     def reject(self, refused: Refused) -> CircuitOpenError:
         """Count a rejection and return the error to raise for it."""
-        phase = self._current[0]
+        phase = self.current[0]
         next(self.rejected)
         failure = phase.failure if isinstance(phase, Open) else getattr(phase, "failure", None)
         reason, retry_after = refused
@@ -254,21 +269,25 @@ class Circuit:
             verdict = rules.admit(self.policy, phase, now)
             return self.reject(verdict if isinstance(verdict, Refused) else Refused("", 0.0))
         next(self.rejected)
-        left = rules.time_left(phase.until, now)
-        return rejection(self.name, phase.state, left, phase.reason, phase.failure)
+        until = phase.until
+        left = until - now
+        if now + left < until:  # rounded down
+            left = rules.time_left(until, now)
+        new = CircuitOpenError.__new__
+        return new(CircuitOpenError, self.name, State.OPEN, left, phase.reason, phase.failure)
 
     def _admit_probe(self, now: float) -> Entry | Refused:
         events: tuple[Event, ...] = ()
         with self._lock:
             while True:
-                before = self._current[0]
+                before = self.current[0]
                 verdict = rules.admit(self.policy, before, now)
                 if isinstance(verdict, Refused):
                     return verdict
                 events = self._install(before, verdict.phase, now)
-                if self._current[0] is verdict.phase:
+                if self.current[0] is verdict.phase:
                     break
-            entry = Entry(self._current[1], verdict.admission, self._start(now))
+            entry = Entry(self.current[1], verdict.admission, self._start(now))
             place = entry.admission.place
             if place is not None:
                 self._owners = {**(self._owners or {}), place: threading.get_ident()}
@@ -311,7 +330,7 @@ class Circuit:
 
     def succeed(self, entry: Entry, now: float) -> None:
         """Count a success: one step of the counter, unless it was slow or a probe."""
-        recorder, _, started = entry
+        recorder, started = entry.recorder, entry.started
         slow = self.is_slow(started, now)
         if recorder is None or slow:
             self.settle(entry, Outcome(Kind.SUCCESS, slow), now)
@@ -328,7 +347,7 @@ class Circuit:
 
     def settle(self, entry: Entry, outcome: Outcome, now: float) -> None:
         """Count how an admitted call ended, and swap the phase if a rule says so."""
-        recorder, admission, _ = entry
+        recorder, admission = entry.recorder, entry.admission
         if admission.place == INSIDE:
             return
         chance = self.chance()
@@ -345,7 +364,7 @@ class Circuit:
         now: float,
         chance: float,
     ) -> tuple[Event, ...]:
-        before, current = self._current
+        before, current = self.current
         if admission.epoch != before.epoch or recorder is not current:
             return self._late(before, admission, outcome, now)
         if isinstance(before, Disabled):
@@ -354,9 +373,9 @@ class Circuit:
         while True:
             after = rules.settle(self.policy, before, admission, outcome, evidence, now, chance)
             events = self._install(before, after, now)
-            if self._current[0] is after:
+            if self.current[0] is after:
                 break
-            before = self._current[0]
+            before = self.current[0]
             if admission.epoch != before.epoch:
                 return self._late(before, admission, outcome, now)
         if admission.place is not None and self._owners:
@@ -367,9 +386,9 @@ class Circuit:
 
     def _count(self, recorder: Recorder | None, outcome: Outcome, now: float) -> Evidence:
         """Record an outcome once, and return what the rules may look at."""
-        kind, slow, _, _, cancelled = outcome
+        kind, slow = outcome.kind, outcome.slow
         if kind is Kind.NEUTRAL:
-            self._add(neutral=1, cancelled=int(cancelled))
+            self._add(neutral=1, cancelled=int(outcome.cancelled))
             if not slow:
                 return _NOTHING
         if recorder is not None:
@@ -413,7 +432,7 @@ class Circuit:
         now = self.now()
         with self._lock:
             self._configure(policy)
-            recorder = self._current[1]
+            recorder = self.current[1]
             if recorder is not None:
                 recorder.reshape(policy.trip, now)
             self._sync()
@@ -422,7 +441,7 @@ class Circuit:
         """Have every success pass through a listener's iterator, or no longer."""
         with self._lock:
             self._tap = tap
-            phase, recorder = self._current
+            phase, recorder = self.current
             if recorder is not None and not isinstance(phase, Disabled):
                 recorder.ok = tap(recorder.counter) if tap else recorder.counter
 
@@ -441,24 +460,24 @@ class Circuit:
     def _swap(self, rule: Callable[[Phase], Phase], now: float) -> tuple[Event, ...]:
         """Apply a rule until the phase it was applied to is still there to be swapped."""
         while True:
-            before = self._current[0]
+            before = self.current[0]
             after = rule(before)
             events = self._install(before, after, now)
-            if self._current[0] is after:
+            if self.current[0] is after:
                 return events
 
     # -- the swap --------------------------------------------------------------------
 
     def _install(self, before: Phase, after: Phase, now: float = 0.0) -> tuple[Event, ...]:
         """Swap in `after` if the phase is still `before`; return what to publish."""
-        phase, recorder = self._current
+        phase, recorder = self.current
         if phase is not before or after is before:
             return ()
         following = self._recorder_of(before, after, recorder)
         current = (after, following)  # made first: only the comparison may precede the store
-        if self._current[0] is not before:
+        if self.current[0] is not before:
             return ()
-        self._current = current
+        self.current = current
         if recorder is not None and following is not recorder:
             self._retired = _plus(self._retired, _totals_of(before, recorder))
         self._note_move(before, after)
@@ -472,7 +491,7 @@ class Circuit:
         crossed = isinstance(after, Observing) and after.trips != getattr(before, "trips", 0)
         if after.epoch == before.epoch and recorder is not None and not crossed:
             return recorder
-        recorder = Recorder(self.policy.trip, after.epoch, self._seen)
+        recorder = Recorder(self.policy.trip, after.epoch, self.seen)
         if self._tap is not None and not isinstance(after, Disabled):
             recorder.ok = self._tap(recorder.counter)
         return recorder
@@ -487,8 +506,8 @@ class Circuit:
 
     def _sync(self) -> None:
         """Set the ticket that follows from the phase; the last step of every swap."""
-        phase, recorder = self._current
-        shut = isinstance(phase, Observing) and phase.until is not None and phase.until > self._seen
+        phase, recorder = self.current
+        shut = isinstance(phase, Observing) and phase.until is not None and phase.until > self.seen
         ticket = None if shut else recorder
         self.ticket.cell_contents = ticket
         if self.on_swap is not None:
@@ -517,13 +536,13 @@ class Circuit:
         """In a child: a new lock, and the places of threads that are gone are free."""
         self._lock = threading.RLock()
         self._queue = None
-        phase = self._current[0]
+        phase = self.current[0]
         if isinstance(phase, HalfOpen):
             here = threading.get_ident()
             mine = {place for place, owner in (self._owners or {}).items() if owner == here}
             rest = tuple(place for place in phase.places if place.number in mine)
             lost = phase.lost + len(phase.places) - len(rest)
-            self._current = (phase.replace(places=rest, lost=lost), None)
+            self.current = (phase.replace(places=rest, lost=lost), None)
         self._sync()
 
 

@@ -105,7 +105,11 @@ class Gate:
         """Run one plain call if the circuit admits it, else its fallback."""
         circuit = self.circuit
         if self.wait is None:
-            phase, now = circuit.phase, circuit.now()
+            phase = circuit.current[0]
+            try:
+                now = max(circuit.clock(), circuit.seen)
+            except Exception:  # noqa: BLE001 - the user's clock; reported where it is read with care
+                now = circuit.now()
             if self.fallback is None and is_shut(phase, now):
                 raise circuit.turn_away(phase, now)
             entry = circuit.attempt()
@@ -207,7 +211,7 @@ class Gate:
         circuit = self.circuit
         if circuit.is_slow(entry.started, now):
             if outcome.kind is not Kind.NEUTRAL or outcome.cancelled:
-                outcome = outcome._replace(slow=True)
+                outcome = outcome.slowed()
         elif outcome.kind is Kind.SUCCESS:
             circuit.succeed(entry, now)
             return

@@ -67,7 +67,7 @@ class Permit:
         entry = self._take()
         now = self._gate.circuit.now()
         if took is not None and entry.started is not None:
-            entry = entry._replace(started=now - took)
+            entry = entry.begun(now - took)
         self._gate.circuit.succeed(entry, now)
 
     def failure(

@@ -248,7 +248,7 @@ class Recorder:
         """Count a call that failed or was slow; return the evidence with it."""
         if now >= self.deadline:
             self.turn(now)
-        kind, slow = outcome[0], outcome[1]
+        kind, slow = outcome.kind, outcome.slow
         failed = kind is Kind.FAILURE
         fast = steps_of(self.counter)
         if slow:

@@ -78,7 +78,7 @@ class Stream:
             self._gate.raised(entry, error)
         else:
             since = -inf if self._slow else None  # what is between items is not counted
-            self._gate.raised(entry._replace(started=since), error)
+            self._gate.raised(entry.begun(since), error)
 
     def _settle(self, outcome: Outcome) -> None:
         entry, self._entry = self._entry, None
@@ -88,7 +88,7 @@ class Stream:
         if outcome.slow:
             circuit.settle(entry, outcome, circuit.now())
         else:
-            circuit.succeed(entry._replace(started=None), circuit.now())
+            circuit.succeed(entry.begun(None), circuit.now())
 
     def step_inside(self) -> reentry.Inside | None:
         """Mark the task as inside the probe for one step."""
