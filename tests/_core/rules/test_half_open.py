@@ -269,11 +269,16 @@ def test_outcome_of_an_earlier_epoch_changes_nothing(  # I4
 
 @pytest.mark.parametrize(
     "never_given",
-    [Admission(4, 1), Admission(3), Admission(3, 0), Admission(3, -1), Admission(3, 2)],
+    [Admission(4, 1), Admission(3), Admission(3, 0), Admission(3, -1), Admission(3, 3)],
 )
-def test_admission_that_was_never_given_is_refused(never_given: Admission) -> None:
+@pytest.mark.parametrize("lost", [0, 1])
+def test_admission_that_was_never_given_is_refused(
+    never_given: Admission, lost: int
+) -> None:
+    phase = probing(16.0, 17.0, lost=lost)
+
     with pytest.raises(ValueError, match="was not given by HalfOpen"):  # I9
-        settle(policy(), probing(17.0), never_given, GOOD, NOTHING, 12.0, 0.5)
+        settle(policy(), phase, never_given, GOOD, NOTHING, 12.0, 0.5)
 
 
 def test_place_cannot_be_given_back_twice() -> None:  # I9
