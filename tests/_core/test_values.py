@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from recloser._core.values import Struct, Value
+from recloser._core.values import Passing, Struct, Value
 
 
 class Point(Struct):
@@ -34,6 +34,35 @@ class Named(Value):
 
     def __init__(self, name: str, *, size: int = 1) -> None:
         super().__init__(name=name, size=size)
+
+
+class Parcel(Passing):
+    __slots__ = ("content", "weight")
+
+    def __init__(self, content: str, weight: int) -> None:
+        self.content = content
+        self.weight = weight
+
+
+class Letter(Parcel):
+    __slots__ = ()
+
+
+def test_passing_values_are_equal_when_type_and_slots_are() -> None:
+    parcel = Parcel("book", 2)
+
+    assert parcel == Parcel("book", 2)
+    assert hash(parcel) == hash(Parcel("book", 2))
+    assert parcel not in {Parcel("book", 3), Parcel("lamp", 2), ("book", 2)}
+    assert parcel != Letter("book", 2)
+    assert repr(parcel) == "Parcel(content='book', weight=2)"
+
+
+def test_passing_value_survives_pickling_and_weighs_no_dict() -> None:
+    parcel = Parcel("book", 2)
+
+    assert pickle.loads(pickle.dumps(parcel)) == parcel  # noqa: S301 - our own bytes
+    assert not hasattr(parcel, "__dict__")
 
 
 def test_fields_are_taken_by_name_and_have_defaults() -> None:

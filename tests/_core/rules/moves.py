@@ -8,7 +8,7 @@ from recloser._core.outcomes import FailureInfo, Kind, Outcome
 from recloser._core.phases import Admission, Closed, HalfOpen, Open, Phase, Place
 from recloser._core.policy import Policy
 from recloser._core.recovery import Wait
-from recloser._core.rules import Admitted, admit, settle
+from recloser._core.rules import Admitted, Refused, admit, settle
 from recloser._core.windows import Evidence
 
 if TYPE_CHECKING:
@@ -73,6 +73,13 @@ def admitted(rules: Policy, phase: Phase, now: float) -> tuple[Phase, Admission]
     verdict = admit(rules, phase, now)
     assert isinstance(verdict, Admitted), verdict
     return verdict.phase, verdict.admission
+
+
+def refused(rules: Policy, phase: Phase, now: float) -> tuple[str, float | None]:
+    """Refuse a call; return the reason, and when to come back."""
+    verdict = admit(rules, phase, now)
+    assert isinstance(verdict, Refused), verdict
+    return verdict.reason, verdict.retry_after
 
 
 def ended(

@@ -6,26 +6,22 @@ import pytest
 
 from recloser._core.outcomes import Outcome
 from recloser._core.phases import Admission, ForcedOpen
-from recloser._core.rules import Refused, admit, settle
+from recloser._core.rules import settle
 
-from .moves import BAD, GOOD, NEUTRAL, NOTHING, policy
+from .moves import BAD, GOOD, NEUTRAL, NOTHING, policy, refused
 
 FORCED = ForcedOpen(epoch=4, since=0.0)
 
 
 @pytest.mark.parametrize("now", [0.0, 10.0, 1e12])
 def test_forced_open_circuit_rejects_for_ever(now: float) -> None:
-    verdict = admit(policy(), FORCED, now)
-
-    assert verdict == Refused("held open by hand", None)  # I6
+    assert refused(policy(), FORCED, now) == ("held open by hand", None)  # I6
 
 
 def test_rejection_says_who_holds_it_open() -> None:
     phase = FORCED.replace(reason="maintenance of the ledger")
 
-    verdict = admit(policy(), phase, 1.0)
-
-    assert verdict == Refused("maintenance of the ledger", None)
+    assert refused(policy(), phase, 1.0) == ("maintenance of the ledger", None)
 
 
 @pytest.mark.parametrize("outcome", [GOOD, BAD, NEUTRAL])

@@ -7,7 +7,7 @@ import pytest
 from recloser._core.outcomes import Kind, Outcome
 from recloser._core.phases import Admission, Closed, HalfOpen, Open, Place
 from recloser._core.recovery import Backoff
-from recloser._core.rules import Refused, admit, settle
+from recloser._core.rules import settle
 
 from .moves import (
     BAD,
@@ -23,6 +23,7 @@ from .moves import (
     ended,
     policy,
     probing,
+    refused,
 )
 
 
@@ -34,9 +35,9 @@ def test_probe_gets_a_numbered_place_until_its_lease_ends() -> None:
 
 
 def test_second_caller_is_refused_until_the_lease_of_the_first_ends() -> None:
-    verdict = admit(policy(), probing(17.0), 12.0)
+    verdict = refused(policy(), probing(17.0), 12.0)
 
-    assert verdict == Refused("2 failures in a row", 5.0)  # I6
+    assert verdict == ("2 failures in a row", 5.0)  # I6
 
 
 def test_as_many_probes_are_in_flight_as_the_policy_says() -> None:  # I2
@@ -44,19 +45,19 @@ def test_as_many_probes_are_in_flight_as_the_policy_says() -> None:  # I2
 
     first, _ = admitted(rules, probing(), 10.0)
     second, _ = admitted(rules, first, 11.0)
-    third = admit(rules, second, 12.0)
+    third = refused(rules, second, 12.0)
 
     assert second == probing(15.0, 16.0)
-    assert third == Refused("2 failures in a row", 3.0)
+    assert third == ("2 failures in a row", 3.0)
 
 
 def test_no_more_probes_than_the_round_needs_are_in_flight() -> None:  # I2
     rules = policy(probes=2, probe_concurrency=2)
     phase = probing(17.0, successes=1)
 
-    verdict = admit(rules, phase, 12.0)
+    verdict = refused(rules, phase, 12.0)
 
-    assert verdict == Refused("2 failures in a row", 5.0)
+    assert verdict == ("2 failures in a row", 5.0)
 
 
 def test_place_of_a_probe_whose_lease_ended_goes_to_the_next_caller() -> None:  # I3
@@ -67,11 +68,10 @@ def test_place_of_a_probe_whose_lease_ended_goes_to_the_next_caller() -> None:  
 
 
 def test_lease_is_over_at_the_very_moment_it_names() -> None:  # I6
-    refused = admit(policy(), probing(17.0), 12.0)
-    assert isinstance(refused, Refused)
-    assert refused.retry_after is not None
+    _, left = refused(policy(), probing(17.0), 12.0)
+    assert left is not None
 
-    phase, _ = admitted(policy(), probing(17.0), 12.0 + refused.retry_after)
+    phase, _ = admitted(policy(), probing(17.0), 12.0 + left)
 
     assert isinstance(phase, HalfOpen)
 
@@ -128,20 +128,20 @@ def test_retry_after_waits_for_as_many_leases_as_it_takes() -> None:  # I3, I6
     lost_two = probing(places=(Place(3, 20.0), Place(4, 21.0)), issued=4, lost=2)
     crowded = ended(rules, lost_two, GOOD, place=1, now=16.0)
 
-    verdict = admit(rules, crowded, 16.0)
+    verdict = refused(rules, crowded, 16.0)
 
     # One success, and two in flight where one is needed: 3's end frees no place.
-    assert verdict == Refused("2 failures in a row", 5.0)
-    assert isinstance(admit(rules, crowded, 20.0), Refused)
-    assert not isinstance(admit(rules, crowded, 21.0), Refused)
+    assert verdict == ("2 failures in a row", 5.0)
+    assert refused(rules, crowded, 20.0) == ("2 failures in a row", 1.0)
+    assert admitted(rules, crowded, 21.0)[1].place == 5
 
 
 def test_retry_after_is_honest_when_concurrency_was_lowered_meanwhile() -> None:  # I6
     lowered = policy(probes=3, probe_concurrency=1)
 
-    verdict = admit(lowered, probing(20.0, 21.0, 22.0), 16.0)
+    verdict = refused(lowered, probing(20.0, 21.0, 22.0), 16.0)
 
-    assert verdict == Refused("2 failures in a row", 6.0)
+    assert verdict == ("2 failures in a row", 6.0)
 
 
 def test_caller_gets_a_place_when_fewer_probes_are_needed_than_succeeded() -> None:

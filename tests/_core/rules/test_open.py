@@ -7,18 +7,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recloser._core.outcomes import Outcome
-from recloser._core.phases import Admission, Origin
-from recloser._core.rules import Admitted, Refused, admit, settle
+from recloser._core.phases import Admission, Open, Origin
+from recloser._core.rules import Admitted, admit, settle
 from recloser._core.windows import Evidence
 
-from .moves import BAD, GOOD, NEUTRAL, NOTHING, admitted, opened, policy, probing
+from .moves import (
+    BAD,
+    GOOD,
+    NEUTRAL,
+    NOTHING,
+    admitted,
+    opened,
+    policy,
+    probing,
+    refused,
+)
 
 
 @pytest.mark.parametrize("now", [0.0, 4.0, 9.999])
 def test_open_circuit_rejects_until_its_wait_is_over(now: float) -> None:
-    verdict = admit(policy(), opened(until=10.0), now)
+    verdict = refused(policy(), opened(until=10.0), now)
 
-    assert verdict == Refused("2 failures in a row", 10.0 - now)
+    assert verdict == ("2 failures in a row", 10.0 - now)
 
 
 def test_first_call_after_the_wait_is_the_probe() -> None:  # I1, I5
@@ -41,11 +51,19 @@ def test_half_open_remembers_why_the_circuit_opened() -> None:
 def test_nothing_happens_at_the_end_of_the_wait_by_itself() -> None:
     phase = opened(until=10.0)
 
-    refused = admit(policy(), phase, 9.0)
+    refused(policy(), phase, 9.0)
     late, _ = admitted(policy(), phase, 1e6)
 
-    assert isinstance(refused, Refused)
     assert late.since == 1e6
+
+
+def time_left(phase: Open, now: float) -> float:
+    """Return what a caller is told now: the time to wait, or nothing to wait for."""
+    verdict = admit(policy(), phase, now)
+    if isinstance(verdict, Admitted):
+        return 0.0
+    assert verdict.retry_after is not None
+    return verdict.retry_after
 
 
 times = st.floats(-1e9, 1e9)
@@ -54,11 +72,8 @@ times = st.floats(-1e9, 1e9)
 @given(now=times, wait=st.floats(0, 1e6))
 def test_call_made_after_retry_after_is_not_refused(now: float, wait: float) -> None:
     phase = opened(until=now + wait)
-    refused = admit(policy(), phase, now)
-    asked = refused.retry_after if isinstance(refused, Refused) else 0.0
-    assert asked is not None
 
-    verdict = admit(policy(), phase, now + asked)  # I6
+    verdict = admit(policy(), phase, now + time_left(phase, now))  # I6
 
     assert isinstance(verdict, Admitted)
 
@@ -66,11 +81,8 @@ def test_call_made_after_retry_after_is_not_refused(now: float, wait: float) -> 
 @given(now=times, until=times)
 def test_retry_after_is_honest_for_any_clock(now: float, until: float) -> None:
     phase = opened(until=until)
-    refused = admit(policy(), phase, now)
-    asked = refused.retry_after if isinstance(refused, Refused) else 0.0
-    assert asked is not None
 
-    verdict = admit(policy(), phase, now + asked)  # I6
+    verdict = admit(policy(), phase, now + time_left(phase, now))  # I6
 
     assert isinstance(verdict, Admitted)
 
@@ -79,10 +91,9 @@ def test_retry_after_is_honest_for_any_clock(now: float, until: float) -> None:
 def test_retry_after_asks_for_no_more_than_what_is_left(
     now: float, until: float
 ) -> None:
-    refused = admit(policy(), opened(until=until), now)
-    asked = refused.retry_after if isinstance(refused, Refused) else 0.0
+    left = time_left(opened(until=until), now)
 
-    assert asked == pytest.approx(max(0.0, until - now), rel=1e-12, abs=1e-6)
+    assert left == pytest.approx(max(0.0, until - now), rel=1e-12, abs=1e-6)
 
 
 @pytest.mark.parametrize("outcome", [GOOD, BAD, NEUTRAL])
