@@ -75,7 +75,8 @@ def admit(policy: Policy, phase: Phase, now: float) -> Admitted | Refused:
     """Decide whether one call may be made now."""
     if isinstance(phase, Open):
         if now < phase.until:
-            return Refused(phase.reason, time_left(phase.until, now))
+            left = time_left(phase.until, now)
+            return Refused(phase.reason, left)
         return _give_place(policy, _first_round(phase, now), now)
     if isinstance(phase, HalfOpen):
         return _give_place(policy, phase, now)
@@ -226,7 +227,8 @@ def _give_place(policy: Policy, phase: HalfOpen, now: float) -> Admitted | Refus
     most = min(policy.probe_concurrency, needed)  # I2
     if len(alive) >= most:
         leases = sorted(place.until for place in alive)
-        return Refused(phase.reason, time_left(leases[len(alive) - most], now))
+        left = time_left(leases[len(alive) - most], now)
+        return Refused(phase.reason, left)
     place = Place(phase.issued + 1, now + policy.probe_lease)
     lost = phase.lost + len(phase.places) - len(alive)
     after = phase.replace(places=(*alive, place), issued=place.number, lost=lost)

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from .hints import Any, Self
 
+from math import inf
+
 from . import ranges
 from .outcomes import Kind, Outcome
 from .values import Value
 from .windows import Counts, CountWindow, Evidence, TimeWindow, Window
 
+_NOT_KEPT = Counts()  # of a window that a recorder does not keep: it was reshaped meanwhile
 _MINIMUM_CALLS = 20  # Hystrix' request volume: 20 calls before a rate means anything
 
 
@@ -113,7 +116,7 @@ class ConsecutiveFailures(TripRule):
         text = f"{streak} {what} in a row"
         if self.within is None:
             return text
-        age = now - evidence.since[self.failures, slow]
+        age = now - evidence.since.get((self.failures, slow), -inf)
         return f"{text}, the last {self.failures} in {age:.3g} s" if age <= self.within else None
 
     @property
@@ -184,7 +187,7 @@ class FailureRate(_Rate):
 
     def judge(self, evidence: Evidence, outcome: Outcome, now: float) -> str | None:
         """Compare the failure rate with its limit."""
-        counts: Counts = evidence.counts[self.window]
+        counts: Counts = evidence.counts.get(self.window, _NOT_KEPT)
         if not self._evidence_is_enough(counts.calls):
             return None
         if counts.failures / counts.calls < self.rate:
@@ -233,7 +236,7 @@ class SlowCallRate(_Rate):
 
     def judge(self, evidence: Evidence, outcome: Outcome, now: float) -> str | None:
         """Compare the slow rate with its limit."""
-        counts: Counts = evidence.counts[self.window]
+        counts: Counts = evidence.counts.get(self.window, _NOT_KEPT)
         if not self._evidence_is_enough(counts.slow_calls):
             return None
         if counts.slow / counts.slow_calls < self.rate:

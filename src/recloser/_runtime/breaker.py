@@ -8,9 +8,8 @@ from .._core.hints import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast, 
 from .._core import ranges
 from .._core.phases import Command
 from .._core.policy import Policy
-from .._core.rules import Refused
 from .._core.states import State
-from .circuit import Circuit
+from .circuit import Circuit, Refusal
 from .classify import USUAL, classifier_for
 from .gate import Gate
 from .guards import Guard, decorate
@@ -266,7 +265,7 @@ class CircuitBreaker(metaclass=BlockType):
     def try_acquire(self) -> Permit | None:
         """Take the right to make one call, or return None; a None counts as rejected."""
         verdict = self._circuit.attempt()
-        if isinstance(verdict, Refused):
+        if isinstance(verdict, Refusal):
             self._circuit.reject(verdict)
             return None
         return Permit(self._gate, verdict)

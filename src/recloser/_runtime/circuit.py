@@ -21,13 +21,14 @@ Who writes what, under what, and what a reader can see:
 from __future__ import annotations
 
 import threading
+import weakref
 from math import inf
 from types import CellType
 
 from .._core import rules
 from .._core.errors import CircuitOpenError, rejection
 from .._core.events import ProbeStarted, Rejected, WouldReject, difference
-from .._core.hints import TYPE_CHECKING, Any, NamedTuple
+from .._core.hints import TYPE_CHECKING, Any, NamedTuple, Protocol
 from .._core.outcomes import Kind, Outcome
 from .._core.phases import (
     Admission,
@@ -57,6 +58,12 @@ if TYPE_CHECKING:
     from .._core.events import Event
     from .._core.policy import Policy
     from .waiting import Clock
+
+    class Swapped(Protocol):
+        """What holds callables that depend on the ticket."""
+
+        def swap(self, recorder: Recorder | None) -> None:
+            """Take the new ticket."""
 
     Tap = Callable[[Iterator[object]], Iterator[object]]
 
@@ -107,6 +114,17 @@ class Entry(Passing):
         return Entry(self.recorder, self.admission, started)
 
 
+class Refusal(Passing):
+    """One call that was not admitted, and by what."""
+
+    __slots__ = ("phase", "reason", "retry_after")
+
+    def __init__(self, refused: Refused, phase: Phase) -> None:
+        """Keep the phase: another may have come when the error is made."""
+        self.reason, self.retry_after = refused
+        self.phase = phase
+
+
 class Circuit:
     """One breaker's phase, record and lock. Shared by threads and tasks at will."""
 
@@ -119,12 +137,12 @@ class Circuit:
         "_retired",
         "_tally",
         "_tap",
+        "blocks",
         "chance",
         "clock",
         "current",
         "level",
         "name",
-        "on_swap",
         "policy",
         "publisher",
         "rejected",
@@ -149,8 +167,8 @@ class Circuit:
         self._tap: Tap | None = None
         self._queue: Queue | None = None
         self.rejected = counter()
-        self.publisher = Publisher(name, self)
-        self.on_swap: Callable[[Recorder | None], None] | None = None
+        self.publisher = Publisher(name)
+        self.blocks: weakref.ref[Swapped] | None = None
         self.ticket = CellType(None)
         self.level = 0
         self._configure(policy)
@@ -195,7 +213,7 @@ class Circuit:
         try:
             now = self.clock()
         except Exception as error:  # noqa: BLE001 - the user's clock; the caller gets the result
-            self.publisher.mishap("clock", error)
+            self.mishap("clock", error)
             return self.seen
         if self.seen <= now < inf:  # neither true of what is no number
             self.seen = now
@@ -205,16 +223,19 @@ class Circuit:
         """Return when a call began in `now` time, from a raw reading of the clock."""
         if started is None:
             return None
-        return self.now() - (self.clock() - started)
+        try:
+            return self.now() - (self.clock() - started)
+        except Exception:  # noqa: BLE001 - the user's clock; `now` has reported it
+            return None
 
     def is_healthy(self) -> bool:
         """Tell whether the circuit is closed and the last call that counts was good."""
         phase, recorder = self.current
         return isinstance(phase, Closed) and recorder is not None and not recorder.streak()
 
-    def moment(self) -> tuple[int, float]:
-        """Return the epoch and the time, for events."""
-        return self.current[0].epoch, self.now()
+    def mishap(self, callback: str, error: Exception) -> None:
+        """Report that a callback of the user's raised."""
+        self.publisher.mishap(callback, error, self.current[0].epoch, self.seen)
 
     def read(self) -> tuple[Phase, Evidence, Counts, Tally]:
         """Return everything at one moment, changing nothing."""
@@ -227,7 +248,7 @@ class Circuit:
 
     # -- admission -------------------------------------------------------------------
 
-    def attempt(self) -> Entry | Refused:
+    def attempt(self) -> Entry | Refusal:
         """Admit one call, or say why not; count nothing yet if it is refused."""
         now = self.now()
         phase, recorder = self.current
@@ -235,7 +256,7 @@ class Circuit:
             return Entry(None, Admission(phase.epoch, INSIDE), None)
         verdict = rules.admit(self.policy, phase, now)
         if isinstance(verdict, Refused):
-            return verdict
+            return Refusal(verdict, phase)
         if verdict.phase is not phase or recorder is None:
             return self._admit_probe(now)
         if verdict.would_reject:
@@ -245,12 +266,10 @@ class Circuit:
                 self._sync()
         return Entry(recorder, recorder.admission, self._start(now))
 
-    def reject(self, refused: Refused) -> CircuitOpenError:
+    def reject(self, refusal: Refusal) -> CircuitOpenError:
         """Count a rejection and return the error to raise for it."""
-        phase = self.current[0]
         next(self.rejected)
-        failure = phase.failure if isinstance(phase, Open) else getattr(phase, "failure", None)
-        reason, retry_after = refused
+        phase, reason, retry_after = refusal.phase, refusal.reason, refusal.retry_after
         if self.publisher.listeners and self.publisher.wants(Rejected):
             event = Rejected(
                 name=self.name,
@@ -261,13 +280,15 @@ class Circuit:
                 retry_after=retry_after,
             )
             self.publisher.publish(event)
+        failure = getattr(phase, "failure", None)
         return rejection(self.name, phase.state, retry_after, reason, failure)
 
     def turn_away(self, phase: Phase, now: float) -> CircuitOpenError:
         """Count a rejection by a phase that `rules.is_shut`; the short way of `reject`."""
         if self.publisher.listeners or not isinstance(phase, Open):
             verdict = rules.admit(self.policy, phase, now)
-            return self.reject(verdict if isinstance(verdict, Refused) else Refused("", 0.0))
+            assert isinstance(verdict, Refused)  # noqa: S101 - that is what shut means
+            return self.reject(Refusal(verdict, phase))
         next(self.rejected)
         until = phase.until
         left = until - now
@@ -276,14 +297,14 @@ class Circuit:
         new = CircuitOpenError.__new__
         return new(CircuitOpenError, self.name, State.OPEN, left, phase.reason, phase.failure)
 
-    def _admit_probe(self, now: float) -> Entry | Refused:
+    def _admit_probe(self, now: float) -> Entry | Refusal:
         events: tuple[Event, ...] = ()
         with self._lock:
             while True:
                 before = self.current[0]
                 verdict = rules.admit(self.policy, before, now)
                 if isinstance(verdict, Refused):
-                    return verdict
+                    return Refusal(verdict, before)
                 events = self._install(before, verdict.phase, now)
                 if self.current[0] is verdict.phase:
                     break
@@ -436,6 +457,8 @@ class Circuit:
             if recorder is not None:
                 recorder.reshape(policy.trip, now)
             self._sync()
+        if self._queue:
+            self._queue.wake(policy.probe_concurrency)
 
     def listen(self, tap: Tap | None) -> None:
         """Have every success pass through a listener's iterator, or no longer."""
@@ -445,10 +468,10 @@ class Circuit:
             if recorder is not None and not isinstance(phase, Disabled):
                 recorder.ok = tap(recorder.counter) if tap else recorder.counter
 
-    def watch_swaps(self, on_swap: Callable[[Recorder | None], None]) -> None:
-        """Call `on_swap` with the ticket, now and at each swap, under the lock."""
+    def watch_swaps(self, blocks: Swapped) -> None:
+        """Tell `blocks` of the ticket, now and at each swap, under the lock."""
         with self._lock:
-            self.on_swap = on_swap
+            self.blocks = weakref.ref(blocks)
             self._sync()
 
     def _move(self, rule: Callable[[Phase, float, float], Phase]) -> None:
@@ -510,8 +533,9 @@ class Circuit:
         shut = isinstance(phase, Observing) and phase.until is not None and phase.until > self.seen
         ticket = None if shut else recorder
         self.ticket.cell_contents = ticket
-        if self.on_swap is not None:
-            self.on_swap(ticket)
+        blocks = self.blocks and self.blocks()
+        if blocks:
+            blocks.swap(ticket)
 
     def _wake(self, before: Phase, after: Phase) -> None:
         """Wake as many waiters as there are places now (they only ask again)."""

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from .._core.errors import CircuitOpenError
 from .._core.hints import TYPE_CHECKING, Any, TypeVar, cast
 from .._core.outcomes import Kind, Outcome
-from .._core.rules import Refused, is_shut
+from .._core.rules import is_shut
 from . import reentry
-from .circuit import Entry
+from .circuit import Entry, Refusal
 from .classify import NEUTRAL, Classifier
 from .shapes import refuse_async, refuse_unstarted
 from .waiting import Alarm, ThreadSpot, async_spot
@@ -54,7 +54,7 @@ class Gate:
         if self.wait is not None:
             return self.wait_for_entry(self.wait)
         verdict = self.circuit.attempt()
-        if isinstance(verdict, Refused):
+        if isinstance(verdict, Refusal):
             raise self.circuit.reject(verdict)
         return verdict
 
@@ -66,9 +66,9 @@ class Gate:
         """Block this thread until a call is admitted, at most `timeout` seconds."""
         circuit, spot = self.circuit, ThreadSpot()
         until = circuit.now() + timeout
-        circuit.queue.join(spot)
         try:
-            while isinstance(verdict := circuit.attempt(), Refused):
+            circuit.queue.join(spot)
+            while isinstance(verdict := circuit.attempt(), Refusal):
                 with Alarm(circuit.clock, self._sleep(verdict, until, spot), spot) as seconds:
                     spot.sleep(seconds)
             return verdict
@@ -79,25 +79,25 @@ class Gate:
         """Suspend this task until a call is admitted, at most `timeout` seconds."""
         circuit, spot = self.circuit, async_spot()
         until = circuit.now() + timeout
-        circuit.queue.join(spot)
         try:
-            while isinstance(verdict := circuit.attempt(), Refused):
+            circuit.queue.join(spot)
+            while isinstance(verdict := circuit.attempt(), Refusal):
                 with Alarm(circuit.clock, self._sleep(verdict, until, spot), spot) as seconds:
                     await spot.sleep(seconds)
             return verdict
         finally:
             circuit.queue.leave(spot, circuit.policy.probe_concurrency)
 
-    def _sleep(self, refused: Refused, until: float, spot: Any) -> float:  # either kind of spot
+    def _sleep(self, refusal: Refusal, until: float, spot: Any) -> float:  # either kind of spot
         """Return how long to sleep before asking again, or raise when time is up."""
         circuit = self.circuit
         left = until - circuit.now()
         if left <= 0:
-            raise circuit.reject(refused)
+            raise circuit.reject(refusal)
         front = circuit.queue.is_in_front(spot, circuit.policy.probe_concurrency)
-        if refused.retry_after is None or not front:
+        if refusal.retry_after is None or not front:
             return left
-        return min(left, refused.retry_after)
+        return min(left, refusal.retry_after)
 
     # -- running: the path of wrappers that found no ticket, of call and acall ---------
 
@@ -113,7 +113,7 @@ class Gate:
             if self.fallback is None and is_shut(phase, now):
                 raise circuit.turn_away(phase, now)
             entry = circuit.attempt()
-            if isinstance(entry, Refused):
+            if isinstance(entry, Refusal):
                 if self.fallback is None:
                     raise circuit.reject(entry)
                 return cast("R", self.fall_back(circuit.reject(entry), args, kwargs))
@@ -193,7 +193,7 @@ class Gate:
             return
         outcome = NEUTRAL
         try:
-            outcome = self.classifier.result(result, now, circuit.publisher.mishap)
+            outcome = self.classifier.result(result, now, circuit.mishap)
         finally:
             self.settle(entry, outcome, now)
 
@@ -202,7 +202,7 @@ class Gate:
         circuit = self.circuit
         now, outcome = circuit.now(), NEUTRAL
         try:
-            outcome = self.classifier.error(error, now, circuit.publisher.mishap)
+            outcome = self.classifier.error(error, now, circuit.mishap)
         finally:
             self.settle(entry, outcome, now)
 
@@ -227,13 +227,13 @@ class Gate:
         """Settle a closed call whose result is a failure."""
         circuit = self.circuit
         now = circuit.now()
-        outcome = self.classifier.failing(result, now, circuit.publisher.mishap)
+        outcome = self.classifier.failing(result, now, circuit.mishap)
         self.settle(Entry(recorder, recorder.admission, circuit.since(started)), outcome, now)
 
     def unjudged(self, recorder: Recorder, mistake: Exception) -> None:
         """Settle a closed call whose result could not be judged: it says nothing."""
         circuit = self.circuit
-        circuit.publisher.mishap("failure_result", mistake)
+        circuit.mishap("failure_result", mistake)
         circuit.settle(Entry(recorder, recorder.admission, None), NEUTRAL, circuit.now())
 
     def is_counted(self, recorder: Recorder, started: float, now: float) -> bool:

@@ -68,7 +68,7 @@ class BreakerGroup:
         self._options: dict[str, Any] = {"registry": "none", **settled}
         self._lock = threading.RLock()  # a signal handler or finaliser may come in between
         self._breakers: OrderedDict[object, CircuitBreaker] = OrderedDict()
-        CircuitBreaker(name, **{**self._options, "registry": "none"})  # refuses a bad name as given
+        CircuitBreaker(name, registry="none")  # refuses a bad name as it was given
         self._overflow = CircuitBreaker(f"{name}[*]", **self._options)
         self._full_until = -inf
         self._name = name
@@ -160,11 +160,13 @@ class BreakerGroup:
         """Drop a key's breaker, whatever its state."""
         with self._lock:
             self._breakers.pop(key, None)
+            self._full_until = -inf
 
     def reset_all(self) -> None:
         """Reset every breaker held, and the overflow breaker."""
         for _, breaker in [*self.items(), (None, self._overflow)]:
             breaker.reset()
+        self._full_until = -inf
 
     def snapshot(self) -> GroupSnapshot:
         """Return sums over all breakers held; each is read at its own moment."""

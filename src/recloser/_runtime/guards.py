@@ -144,7 +144,9 @@ def _breakers_of(function: object) -> Iterator[CircuitBreaker]:
 
     Proxies that answer every attribute would lead on for ever.
     """
-    while function is not None:
+    seen: set[int] = set()
+    while function is not None and id(function) not in seen:
+        seen.add(id(function))
         if isinstance(function, functools.partial):
             function = function.func
             continue

@@ -117,10 +117,14 @@ class Snapshot(Struct):
 
 def snapshot(circuit: Circuit) -> Snapshot:
     """Return the circuit at this moment."""
+    return _snapshot(circuit)[1]
+
+
+def _snapshot(circuit: Circuit) -> tuple[Phase, Snapshot]:
     phase, evidence, counts, tally = circuit.read()
     verdict = rules.admit(circuit.policy, phase, circuit.now())
     counting = isinstance(phase, Closed | Observing)
-    return Snapshot(
+    return phase, Snapshot(
         name=circuit.name,
         state=phase.state,
         epoch=phase.epoch,
@@ -147,8 +151,8 @@ def snapshot(circuit: Circuit) -> Snapshot:
 
 def explain(circuit: Circuit) -> str:
     """Return one paragraph that a person can act on."""
-    now = snapshot(circuit)
-    sentences = [_state_sentence(circuit, circuit.phase, now)]
+    phase, now = _snapshot(circuit)
+    sentences = [_state_sentence(circuit, phase, now)]
     if now.last_failure is not None:
         age = max(0.0, circuit.now() - now.last_failure.at)
         sentences.append(f"The last failure was {now.last_failure.type}, {in_words(age)} ago.")

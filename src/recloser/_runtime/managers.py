@@ -52,10 +52,11 @@ class BlockType(type):
 class Blocks:
     """The guarded blocks of one breaker: the general pair, and who installs the fast one."""
 
-    __slots__ = ("_breaker", "_gate", "_swapping")
+    __slots__ = ("__weakref__", "_breaker", "_gate", "_kind", "_swapping")
 
     def __init__(self, breaker: Any, gate: Gate) -> None:  # the breaker's module imports this one
         """Put the general pair in place; the fast one follows the first block."""
+        self._kind = type(breaker)
         self._breaker = weakref.ref(breaker)
         self._gate = gate
         self._swapping = not HAS_GIL
@@ -100,9 +101,18 @@ class Blocks:
     def _enter(self, entry: Entry) -> Any:
         if not self._swapping:
             self._swapping = True
-            self._gate.circuit.watch_swaps(self.swap)
+            self._gate.circuit.watch_swaps(self)
         reentry.enter(self._gate.circuit, entry, block=True)
-        return self._breaker()
+        return self._breaker() or self._revived()
+
+    def _revived(self) -> Any:
+        """Return a breaker again after `with CircuitBreaker(...) as b:` dropped the first."""
+        breaker = self._kind.__new__(self._kind)
+        breaker._circuit, breaker._gate = self._gate.circuit, self._gate
+        self._breaker = weakref.ref(breaker)
+        breaker._blocks = self
+        self._install_general(breaker)
+        return breaker
 
     def _leave(self, error: BaseException | None) -> None:
         circuit = self._gate.circuit

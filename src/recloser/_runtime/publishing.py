@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from .._core.hints import TYPE_CHECKING, Any, Protocol
+from .._core.hints import TYPE_CHECKING, Any
 
 from .._core import events
 from .._core.events import CallbackFailed, CallEnded, Event
@@ -35,13 +35,6 @@ _HANDOVER = (
 )
 
 
-class Present(Protocol):
-    """Whoever knows the breaker's epoch and time."""
-
-    def moment(self) -> tuple[int, float]:
-        """Return both."""
-
-
 _NOBODY: Mapping[type[Event], tuple[Callable[[Any], object], ...]] = {}
 
 
@@ -52,12 +45,11 @@ class Publisher:
     listener may add or remove listeners.
     """
 
-    __slots__ = ("_failures", "_present", "_table", "listeners", "name")
+    __slots__ = ("_failures", "_table", "listeners", "name")
 
-    def __init__(self, name: str, present: Present) -> None:
-        """Begin with nobody listening; `present` tells the breaker's epoch and time."""
+    def __init__(self, name: str) -> None:
+        """Begin with nobody listening."""
         self.name = name
-        self._present = present
         self._failures = 0
         self.listeners: tuple[Listener, ...] = ()
         self._table: Mapping[type[Event], tuple[Callable[[Any], object], ...]] = _NOBODY
@@ -90,14 +82,16 @@ class Publisher:
             try:
                 method(event)
             except Exception as error:  # noqa: BLE001 - the listener's, not the caller's
-                self.mishap("listeners", error, event)
+                tells_of_itself = isinstance(event, CallbackFailed)  # it would go on for ever
+                self.mishap("listeners", error, event.epoch, event.at, tell=not tells_of_itself)
 
-    def mishap(self, callback: str, error: Exception, cause: Event | None = None) -> None:
+    def mishap(
+        self, callback: str, error: Exception, epoch: int, now: float, *, tell: bool = True
+    ) -> None:
         """Count, log and publish that a callback of the user's raised."""
         self._failures += 1
-        epoch, now = self._present.moment()
         failure = report(self.name, callback, error, now)
-        if not isinstance(cause, CallbackFailed):  # or a bad listener would go on for ever
+        if tell:
             event = CallbackFailed(
                 name=self.name, epoch=epoch, at=now, callback=callback, failure=failure
             )

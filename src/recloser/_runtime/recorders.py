@@ -233,13 +233,14 @@ class Recorder:
 
     def turn(self, now: float) -> None:
         """Move every time window on to the bucket of `now`."""
-        if self._tallies is None:
+        tallies = self._tallies  # once: a signal handler may reshape in between
+        if tallies is None:
             self.deadline = inf
             return
         totals = self.totals()
         ends = (
             tally.turn(totals, now)
-            for tally in self._tallies.values()
+            for tally in tallies.values()
             if isinstance(tally, TimeTally)
         )
         self.deadline = min(ends, default=inf)
@@ -263,9 +264,10 @@ class Recorder:
         if self._slow_streak is not None:
             self._slow_streak.add(fast, now)
         totals = _NO_TOTALS
-        if self._tallies is not None:
+        tallies = self._tallies
+        if tallies is not None:
             totals = self._totals(fast)
-            for tally in self._tallies.values():
+            for tally in tallies.values():
                 tally.add(totals, failed=failed, slow=slow)
         return self._read(fast, totals)
 

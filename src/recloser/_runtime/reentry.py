@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from .circuit import Circuit, Entry
 
 
+_DEEPEST = 1000  # blocks left in other contexts must not add up for ever
+
+
 class Inside:
     """One block or probe that a task is inside of."""
 
@@ -42,7 +45,7 @@ def enter(circuit: Circuit, entry: Entry, *, block: bool = False) -> Inside:
     chain = _chain.get()
     if chain:
         chain = tuple(other for other in chain if other.live and _is_current(other))
-    _chain.set((*chain, inside))
+    _chain.set((*chain[-_DEEPEST:], inside))
     return inside
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from .._core.hints import TYPE_CHECKING
 
+import weakref
+
 from .._core.events import CallEnded
 from .._core.outcomes import Kind
 
@@ -21,7 +23,7 @@ class Tap:
 
     __slots__ = ("_circuit", "_counter")
 
-    def __init__(self, circuit: Circuit, counter: Iterator[object]) -> None:
+    def __init__(self, circuit: weakref.ref[Circuit], counter: Iterator[object]) -> None:
         """Stand before `counter`."""
         self._circuit = circuit
         self._counter = counter
@@ -33,7 +35,9 @@ class Tap:
     def __next__(self) -> None:
         """Count one success and publish it."""
         next(self._counter)
-        circuit = self._circuit
+        circuit = self._circuit()
+        if circuit is None:
+            return
         event = CallEnded(
             name=circuit.name, epoch=circuit.phase.epoch, at=circuit.now(), kind=Kind.SUCCESS
         )
@@ -43,6 +47,7 @@ class Tap:
 def listen(circuit: Circuit) -> None:
     """Put the tap in place if a listener wants every call, else take it away."""
     if circuit.publisher.wants(CallEnded):
-        circuit.listen(lambda counter: Tap(circuit, counter))
+        reference = weakref.ref(circuit)
+        circuit.listen(lambda counter: Tap(reference, counter))
     else:
         circuit.listen(None)

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
 from collections.abc import Callable
+from itertools import count, islice
 from .._core.hints import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -121,14 +123,19 @@ def async_spot() -> AsyncioSpot | TrioSpot:
 
 
 class Queue:
-    """Callers that wait for one circuit."""
+    """Callers that wait for one circuit, in the order in which they came.
 
-    __slots__ = ("_lock", "_spots")
+    It holds them weakly: a waiter lives in the frame that waits, so one whose wait was
+    torn by an interrupt disappears by itself.
+    """
+
+    __slots__ = ("_lock", "_next", "_spots")
 
     def __init__(self) -> None:
         """Begin empty."""
         self._lock = threading.RLock()  # a signal handler may come in between
-        self._spots: tuple[Spot, ...] = ()
+        self._next = count()
+        self._spots: weakref.WeakValueDictionary[int, Spot] = weakref.WeakValueDictionary()
 
     def __bool__(self) -> bool:
         """Tell whether anybody waits."""
@@ -137,25 +144,31 @@ class Queue:
     def join(self, spot: Spot) -> None:
         """Take the last position."""
         with self._lock:
-            self._spots = (*self._spots, spot)
+            self._spots[next(self._next)] = spot
 
     def leave(self, spot: Spot, places: int) -> None:
         """Give up the position, and wake whoever moves up to the front by it."""
         with self._lock:
-            before = self._spots[:places]
-            self._spots = tuple(other for other in self._spots if other is not spot)
-            moved_up = [other for other in self._spots[:places] if other not in before]
+            before = self._front(places)
+            number = next((n for n, other in self._spots.items() if other is spot), None)
+            if number is not None:
+                del self._spots[number]
+            moved_up = [other for other in self._front(places) if other not in before]
         for other in moved_up:
             other.wake()
 
     def is_in_front(self, spot: Spot, places: int) -> bool:
         """Tell whether this waiter is one of the first `places`."""
-        return spot in self._spots[:places]
+        return spot in self._front(places)
 
     def wake(self, places: int | None) -> None:
         """Wake the first `places` waiters, or all."""
-        for spot in self._spots[:places]:
+        for spot in self._front(places):
             spot.wake()
+
+    def _front(self, places: int | None) -> list[Spot]:
+        with self._lock:
+            return list(islice(self._spots.values(), places))
 
 
 class Alarm:

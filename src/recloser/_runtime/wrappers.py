@@ -17,7 +17,7 @@ from __future__ import annotations
 import builtins
 import functools
 import sys
-from types import CellType, CodeType, FunctionType
+from types import CellType, CodeType, FunctionType, MethodType
 from .._core.hints import TYPE_CHECKING, Any, NamedTuple
 
 from .shapes import AnyCallable, Shape, refuse_unstarted, shape_of
@@ -158,7 +158,8 @@ def guard_function(gate: Gate, function: AnyCallable) -> Any:  # typed by the br
     signature = _signature(function)
     source = _source(shape, signature, gate)
     code = _code(source, signature.parameters)
-    name = getattr(function, "__name__", "guarded")
+    name = getattr(function, "__name__", None)
+    name = name if isinstance(name, str) else "guarded"
     closure = _closure(code, gate, function, shape)
     wrapper = FunctionType(code, _GLOBALS, name, signature.defaults, closure)
     wrapper.__kwdefaults__ = signature.keyword_defaults
@@ -258,14 +259,11 @@ _shapes: list[str] = []
 def _signature(function: AnyCallable) -> Signature:
     import inspect
 
-    if "__signature__" in getattr(function, "__dict__", {}):
-        return _GENERIC  # it says how to call the function, which need not be how it is written
-    try:
-        found = inspect.signature(function, follow_wrapped=False)
-    except (TypeError, ValueError):
-        return _GENERIC
-    names = found.parameters
-    if any(not name.isidentifier() for name in names):
+    written = function.__func__ if isinstance(function, MethodType) else function
+    if not isinstance(written, FunctionType) or "__signature__" in written.__dict__:
+        return _GENERIC  # what it says of itself need not be how it has to be called
+    names = inspect.signature(function, follow_wrapped=False).parameters
+    if any(name.startswith("_recloser_") for name in names):
         return _GENERIC
     return Signature(
         ", ".join(_parameters(names)),
