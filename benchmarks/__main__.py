@@ -81,10 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit code."""
     asked = parser().parse_args(arguments)
     if asked.report:
-        write_page([figures.load(path) for path in asked.report], PAGE)
-        return 0
+        return report(asked.report)
     if asked.interpreters:
-        return run_everywhere(RESULTS, quick=asked.quick, install=not asked.no_install)
+        failed = run_everywhere(quick=asked.quick, install=not asked.no_install)
+        return failed or asked.quick or report(sorted(RESULTS.glob("*.json")))
     run = measured(asked)
     sys.stdout.write(tables.text(run) + "\n")
     target = asked.json or (
@@ -93,6 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if target is not None:
         figures.save(run, target)
         sys.stdout.write(f"written: {target}\n")
+    return 0
+
+
+def report(paths: Sequence[Path]) -> int:
+    """Make the page and its plot from results."""
+    write_page(figures.merged(figures.load(path) for path in paths), PAGE)
+    sys.stdout.write(f"written: {PAGE}\n")
     return 0
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import sys
 import sysconfig
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,32 @@ class Run:
             if (each.group, each.case, each.shape, each.subject) == wanted:
                 return each
         return None
+
+
+def merged(runs: Iterable[Run]) -> list[Run]:
+    """Put runs of the same interpreter together, oldest interpreter first.
+
+    Where two have the same figure the later one counts; date, mode and load are those of
+    the run with most figures.
+    """
+    by_name: dict[str, list[Run]] = {}
+    for run in runs:
+        by_name.setdefault(run.interpreter, []).append(run)
+    return [_together(by_name[name]) for name in sorted(by_name, key=_version)]
+
+
+def _together(runs: list[Run]) -> Run:
+    main = max(runs, key=lambda run: len(run.figures))
+    places = {
+        (each.group, each.case, each.shape, each.subject): each
+        for run in runs
+        for each in run.figures
+    }
+    return replace(main, figures=list(places.values()))
+
+
+def _version(name: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", name)]
 
 
 def from_summaries(

@@ -22,7 +22,7 @@ _ASK: Final = (
 )
 
 
-def run_everywhere(results: Path, *, quick: bool, install: bool) -> int:
+def run_everywhere(*, quick: bool, install: bool) -> int:
     """Run the benchmarks on every interpreter, each in an environment of its own.
 
     Returns:
@@ -33,7 +33,7 @@ def run_everywhere(results: Path, *, quick: bool, install: bool) -> int:
         python = environment(tag, program, install=install)
         command = [str(python), "-m", "benchmarks", "--peers"]
         if quick:
-            command += ["--quick", "--json", str(results / f"quick-{tag}.json")]
+            command.append("--quick")
         sys.stdout.write(f"\n=== {tag}: {program}\n")
         sys.stdout.flush()
         env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.figures import Figure, Run, load, save
+from benchmarks.figures import Figure, Run, load, merged, save
 from benchmarks.page import lines
 from benchmarks.subjects import OURS
 from benchmarks.tables import number, text, times
@@ -83,3 +83,20 @@ def test_large_figures_have_no_decimals_and_small_ones_three_digits():
 
 def test_large_factors_have_no_decimals():
     assert [times(each) for each in (469.4, 1.0, 0.567)] == ["469x", "1.00x", "0.57x"]
+
+
+def test_runs_of_one_interpreter_become_one_and_the_later_figure_counts():
+    again = Figure("sync", "streak", "f()", OURS, 30.0, "ns", 0.5)
+
+    runs = merged([run_of(STREAK, HERD), run_of(again)])
+
+    assert [run.figures for run in runs] == [[again, HERD]]
+
+
+def test_merged_runs_are_in_order_of_version():
+    names = ["CPython 3.13.15 free-threaded", "CPython 3.9.1", "CPython 3.13.2"]
+
+    runs = merged(run_of(STREAK, interpreter=name) for name in names)
+
+    expected = ["CPython 3.9.1", "CPython 3.13.2", "CPython 3.13.15 free-threaded"]
+    assert [run.interpreter for run in runs] == expected
