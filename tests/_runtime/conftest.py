@@ -182,7 +182,9 @@ class Thread:
     def __init__(self, function, args) -> None:
         self.result: Any = None
         self.error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(function, args))
+        self._thread = threading.Thread(
+            target=self._run, args=(function, args), daemon=True
+        )
         self._thread.start()
 
     def _run(self, function, args) -> None:
