@@ -32,6 +32,10 @@ rounds. Nanoseconds depend on the machine; **read the ratios**. `(ref)` rows are
 itself charges. An *empty wrapper* is `functools.wraps` around a function that passes
 `*args, **kwargs` on and does nothing else.
 """
+_IMPORT: Final = """\
+`process`: processor time over a bare interpreter, from start to exit, in milliseconds;
+`statement`: wall time of the import alone; `unwanted`: how many of asyncio, logging,
+dataclasses, inspect and third-party packages came along."""
 _SECTIONS: Final = (
     ("Success, decorated function", "sync", ref.WRAPPER),
     ("Success, decorated coroutine function", "async", ref.WRAPPER),
@@ -68,9 +72,7 @@ def lines(runs: Sequence[Run]) -> Iterator[str]:
     yield from options(runs)
     yield from herd(runs)
     yield from plain("Memory", "memory", runs, "Bytes per breaker with one function.")
-    yield from plain(
-        "Import", "import", runs, "`process`: milliseconds over a bare interpreter."
-    )
+    yield from plain("Import", "import", runs, _IMPORT)
     yield from instructions(runs)
     yield from libraries(runs)
 
