@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from .durations import in_words
 from .hints import TYPE_CHECKING, Any
-
 from .states import State
 
 if TYPE_CHECKING:
@@ -26,7 +25,9 @@ class _Fact:
         self._position = position
         self._default = default
 
-    def __get__(self, error: CircuitOpenError | None, owner: type) -> Any:  # the fact's own type
+    def __get__(
+        self, error: CircuitOpenError | None, owner: type
+    ) -> Any:  # the fact's own type
         """Return the fact."""
         if error is None:
             return self

@@ -119,12 +119,13 @@ def difference(name: str, before: Phase, after: Phase, now: float) -> tuple[Even
     if isinstance(after, HalfOpen):
         known = before.lost if isinstance(before, HalfOpen) else 0
         if after.lost > known:
-            events.append(ProbeLost(name=name, epoch=after.epoch, at=now, lost=after.lost))
+            events.append(
+                ProbeLost(name=name, epoch=after.epoch, at=now, lost=after.lost)
+            )
     if after.epoch != before.epoch:
         events.append(_transition(name, before, after, now))
-    elif isinstance(after, Observing) and isinstance(before, Observing):
-        if after.trips > before.trips:
-            events.append(_would_trip(name, after, now))
+    elif isinstance(after, Observing) and after.trips > getattr(before, "trips", 0):
+        events.append(_would_trip(name, after, now))
     return tuple(events)
 
 

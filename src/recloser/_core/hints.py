@@ -52,7 +52,9 @@ else:
         def __new__(cls, name, bases, body):
             fields = body.get("__annotations__") or _lazily(body)
             defaults = [body.pop(field) for field in fields if field in body]
-            plain = namedtuple(name, fields, defaults=defaults, module=body["__module__"])
+            plain = namedtuple(
+                name, fields, defaults=defaults, module=body["__module__"]
+            )
             return type(name, (plain,), {"__slots__": (), **body})
 
     class NamedTuple:

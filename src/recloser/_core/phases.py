@@ -7,8 +7,8 @@ each change of state, and an outcome that was admitted in another epoch is late.
 from __future__ import annotations
 
 from enum import Enum, StrEnum
-from .hints import ClassVar, NamedTuple
 
+from .hints import ClassVar, NamedTuple
 from .outcomes import FailureInfo
 from .states import State
 from .values import Struct

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from .hints import TYPE_CHECKING, Any, Self
-
 from . import ranges
+from .hints import TYPE_CHECKING, Any, Self
 from .recovery import Recovery, Wait
 from .trips import ConsecutiveFailures, TripRule
 from .values import Value
@@ -90,4 +89,8 @@ def _trip(value: object) -> TripRule:
 
 
 def _recovery(value: object) -> Recovery:
-    return value if isinstance(value, Recovery) else Wait(ranges.seconds("recovery", value))
+    return (
+        value
+        if isinstance(value, Recovery)
+        else Wait(ranges.seconds("recovery", value))
+    )

@@ -144,7 +144,9 @@ class Backoff(Recovery):
         if self.initial >= ceiling or self.factor == 1:
             return min(self.initial, ceiling)
         steps = math.log(ceiling / self.initial) / math.log(self.factor)
-        return ceiling if trips - 1 >= steps else self.initial * self.factor ** (trips - 1)
+        return (
+            ceiling if trips - 1 >= steps else self.initial * self.factor ** (trips - 1)
+        )
 
     def remembered(self, trips: int, healthy: float) -> int:
         """Forget one trip for each `fade` seconds closed."""

@@ -32,8 +32,8 @@ identity, resilience4j credits them to whatever state is current and was wedged 
 from __future__ import annotations
 
 import math
-from .hints import NamedTuple, assert_never
 
+from .hints import NamedTuple, assert_never
 from .outcomes import Kind, Outcome
 from .phases import (
     Admission,
@@ -167,13 +167,20 @@ def adopt(policy: Policy, phase: Phase, link: Link, word: Word, now: float) -> P
     if word.state is State.FORCED_OPEN:
         reason = word.reason or f"held open by the {origin}"
         same = isinstance(phase, ForcedOpen) and phase.origin is origin
-        return phase if same else ForcedOpen(epoch=epoch, since=now, reason=reason, origin=origin)
+        return (
+            phase
+            if same
+            else ForcedOpen(epoch=epoch, since=now, reason=reason, origin=origin)
+        )
     if word.state is State.DISABLED:
         same = isinstance(phase, Disabled) and phase.origin is origin
         return phase if same else Disabled(epoch=epoch, since=now, origin=origin)
     if word.state is State.OPEN:
         return _adopt_open(policy, phase, link, word, now)
-    foreign = isinstance(phase, Open | HalfOpen | ForcedOpen | Disabled) and phase.origin is origin
+    foreign = (
+        isinstance(phase, Open | HalfOpen | ForcedOpen | Disabled)
+        and phase.origin is origin
+    )
     if word.state is State.CLOSED and mine and foreign:
         return Closed(epoch=epoch, since=now, trips=getattr(phase, "trips", 0))
     return phase
@@ -188,10 +195,14 @@ def is_news(link: Link, word: Word) -> bool:
     return word.epoch == last.epoch and shut(word.state) > shut(last.state)
 
 
-def enter(policy: Policy, phase: Phase, state: State, now: float, chance: float) -> Phase:
+def enter(
+    policy: Policy, phase: Phase, state: State, now: float, chance: float
+) -> Phase:
     """Return a fresh phase of any state, for the state to begin in and for tests."""
     if state is State.HALF_OPEN:
-        opened = _trip_by_hand(policy, Closed(epoch=phase.epoch, since=now), now, chance)
+        opened = _trip_by_hand(
+            policy, Closed(epoch=phase.epoch, since=now), now, chance
+        )
         assert isinstance(opened, Open)  # noqa: S101 - narrows the type
         return _first_round(opened, now).replace(epoch=phase.epoch + 1)
     if state is State.CLOSED:
@@ -200,7 +211,14 @@ def enter(policy: Policy, phase: Phase, state: State, now: float, chance: float)
     return override(policy, closed, _ENTERED_BY[state], now, chance)
 
 
-_SHUT = (State.DISABLED, State.METRICS_ONLY, State.CLOSED, State.HALF_OPEN, State.OPEN, State.FORCED_OPEN)
+_SHUT = (
+    State.DISABLED,
+    State.METRICS_ONLY,
+    State.CLOSED,
+    State.HALF_OPEN,
+    State.OPEN,
+    State.FORCED_OPEN,
+)
 _ENTERED_BY = {
     State.OPEN: Command.TRIP,
     State.FORCED_OPEN: Command.FORCE_OPEN,
@@ -324,7 +342,9 @@ def _open(
     )
 
 
-def _adopt_open(policy: Policy, phase: Phase, link: Link, word: Word, now: float) -> Phase:
+def _adopt_open(
+    policy: Policy, phase: Phase, link: Link, word: Word, now: float
+) -> Phase:
     longest = max(policy.recovery.longest_hint, policy.recovery.base(1))
     until = now + min(max(word.remaining, 0.0), longest)
     if isinstance(phase, Open):

@@ -15,8 +15,8 @@ wait. Numbers may be strings, as the environment has them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from .hints import Any, TypeVar, cast
 
+from .hints import Any, TypeVar, cast
 from .recovery import Backoff, Recovery, Wait
 from .trips import (
     AllOf,
@@ -37,17 +37,19 @@ def policy_fields(settings: object) -> _Table:
     table = _table("", settings)
     known = {"trip", "recovery", "probes", "probe_concurrency", "probe_lease"}
     _only("", table, known)
-    readers: dict[str, Callable[[str, object], object]] = {"trip": _trip, "recovery": _recovery}
-    fields = {key: readers.get(key, _number)(key, value) for key, value in table.items()}
-    return fields
+    readers: dict[str, Callable[[str, object], object]] = {
+        "trip": _trip,
+        "recovery": _recovery,
+    }
+    return {key: readers.get(key, _number)(key, value) for key, value in table.items()}
 
 
-def _trip(path: str, value: object) -> TripRule | float:
+def _trip(path: str, value: object) -> Any:  # a rule, or whatever `Policy` will refuse
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return _made(path, AnyOf, *_each(path, cast("Sequence[object]", value)))
     if not isinstance(value, Mapping):
         return _number(path, value)
-    table = _table(path, value)
+    table = _table(path, cast("object", value))
     for key, kind in (("any", AnyOf), ("all", AllOf)):
         if key in table:
             _only(path, table, {key})
@@ -62,7 +64,9 @@ def _each(path: str, values: Sequence[object]) -> list[TripRule]:
         msg = f"{path}: must name at least one rule, got {values!r}"
         raise ValueError(msg)
     return [
-        rule if isinstance(rule, TripRule) else _made(f"{path}[{at}]", ConsecutiveFailures, rule)
+        rule
+        if isinstance(rule, TripRule)
+        else _made(f"{path}[{at}]", ConsecutiveFailures, rule)
         for at, rule in enumerate(rules)
     ]
 
@@ -80,10 +84,10 @@ def _rule(path: str, table: _Table) -> TripRule:
     return _named(path, table, key, kind, options)
 
 
-def _recovery(path: str, value: object) -> Recovery | float:
+def _recovery(path: str, value: object) -> Any:  # as for `_trip`
     if not isinstance(value, Mapping):
         return _number(path, value)
-    table = _table(path, value)
+    table = _table(path, cast("object", value))
     key = _one_of(path, table, ["wait", "backoff"])
     shared = {"jitter", "longest_hint"}
     if key == "wait":
@@ -94,11 +98,13 @@ def _recovery(path: str, value: object) -> Recovery | float:
 def _window(path: str, value: object) -> Window:
     table = _table(path, value)
     key = _one_of(path, table, ["seconds", "calls"])
-    kind = TimeWindow if key == "seconds" else CountWindow
-    return cast("Window", _named(path, table, key, kind, set()))
+    kind: Callable[..., Window] = TimeWindow if key == "seconds" else CountWindow
+    return _named(path, table, key, kind, set())
 
 
-def _named(path: str, table: _Table, key: str, kind: Callable[..., T], options: set[str]) -> T:
+def _named(
+    path: str, table: _Table, key: str, kind: Callable[..., T], options: set[str]
+) -> T:
     """Make the value that `key` names: its number first, the options by name."""
     _only(path, table, {key, *options})
     readers: dict[str, Callable[[str, object], object]] = {"window": _window}
@@ -114,10 +120,13 @@ def _made(path: str, kind: Callable[..., T], *args: object, **fields: object) ->
     try:
         return kind(*args, **fields)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{path}: {error}") from None
+        msg = f"{path}: {error}"
+        raise type(error)(msg) from None
 
 
-def _number(path: str, value: object) -> Any:  # whatever is no number is refused by its range
+def _number(
+    path: str, value: object
+) -> Any:  # whatever is no number is refused by its range
     if not isinstance(value, str):
         return value
     for read in (int, float):
@@ -130,8 +139,10 @@ def _number(path: str, value: object) -> Any:  # whatever is no number is refuse
 
 
 def _table(path: str, value: object) -> _Table:
-    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return dict(cast("Mapping[str, Any]", value))
+    if isinstance(value, Mapping):
+        table = dict(cast("Mapping[object, Any]", value))
+        if all(isinstance(key, str) for key in table):
+            return cast("_Table", table)
     msg = f"{path or 'settings'}: must be a mapping with string keys, got {value!r}"
     raise TypeError(msg)
 

@@ -7,16 +7,17 @@ failure, slow rules after a slow call. So a fast success never trips a circuit
 
 from __future__ import annotations
 
-from .hints import Any, Self
-
 from math import inf
 
 from . import ranges
+from .hints import Any, Self
 from .outcomes import Kind, Outcome
 from .values import Value
 from .windows import Counts, CountWindow, Evidence, TimeWindow, Window
 
-_NOT_KEPT = Counts()  # of a window that a recorder does not keep: it was reshaped meanwhile
+_NOT_KEPT = (
+    Counts()
+)  # of a window that a recorder does not keep: it was reshaped meanwhile
 _MINIMUM_CALLS = 20  # Hystrix' request volume: 20 calls before a rate means anything
 
 
@@ -117,7 +118,11 @@ class ConsecutiveFailures(TripRule):
         if self.within is None:
             return text
         age = now - evidence.since.get((self.failures, slow), -inf)
-        return f"{text}, the last {self.failures} in {age:.3g} s" if age <= self.within else None
+        return (
+            f"{text}, the last {self.failures} in {age:.3g} s"
+            if age <= self.within
+            else None
+        )
 
     @property
     def slow_limit(self) -> float | None:
@@ -127,7 +132,9 @@ class ConsecutiveFailures(TripRule):
     @property
     def spans(self) -> tuple[tuple[int, bool], ...]:
         """Need the age of the streak only if there is a limit to it."""
-        return () if self.within is None else ((self.failures, self.watches_slow_streak),)
+        return (
+            () if self.within is None else ((self.failures, self.watches_slow_streak),)
+        )
 
     @property
     def watches_slow_streak(self) -> bool:
@@ -136,7 +143,9 @@ class ConsecutiveFailures(TripRule):
 
     def __str__(self) -> str:
         """Say it in words."""
-        slow = "" if self.slower_than is None else f" (or calls of {self.slower_than:g} s)"
+        slow = (
+            "" if self.slower_than is None else f" (or calls of {self.slower_than:g} s)"
+        )
         within = "" if self.within is None else f" within {self.within:g} s"
         return f"{self.failures} failures{slow} in a row{within}"
 
@@ -264,7 +273,8 @@ class _Several(TripRule):
     def __init__(self, *rules: TripRule) -> None:
         """Flatten nested rules of the same kind, and agree on what slow means."""
         flat: list[TripRule] = []
-        for rule in rules:
+        given: tuple[object, ...] = rules
+        for rule in given:
             if not isinstance(rule, TripRule):
                 msg = f"a trip rule must be combined with trip rules, got {rule!r}"
                 raise TypeError(msg)
@@ -341,10 +351,13 @@ def _optional_seconds(name: str, value: object) -> float | None:
     return None if value is None else ranges.seconds(name, value)
 
 
-def _rate_fields(rate: float, window: Window | None, minimum: int | None) -> dict[str, Any]:
+def _rate_fields(
+    rate: float, window: Window | None, minimum: int | None
+) -> dict[str, Any]:
     if window is None:
         window = TimeWindow(60)
-    if not isinstance(window, Window):
+    given: object = window
+    if not isinstance(given, Window):
         msg = f"window must be a CountWindow or a TimeWindow, got {window!r}"
         raise TypeError(msg)
     size = window.size if isinstance(window, CountWindow) else None
@@ -352,6 +365,12 @@ def _rate_fields(rate: float, window: Window | None, minimum: int | None) -> dic
         minimum = _MINIMUM_CALLS if size is None else min(_MINIMUM_CALLS, size)
     ranges.whole("minimum_calls", minimum)
     if size is not None and minimum > size:
-        msg = f"minimum_calls must be at most the window's {size} calls, got {minimum!r}"
+        msg = (
+            f"minimum_calls must be at most the window's {size} calls, got {minimum!r}"
+        )
         raise ValueError(msg)
-    return {"rate": ranges.rate("rate", rate), "window": window, "minimum_calls": minimum}
+    return {
+        "rate": ranges.rate("rate", rate),
+        "window": window,
+        "minimum_calls": minimum,
+    }

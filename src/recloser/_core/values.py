@@ -22,7 +22,9 @@ class Passing:
         """Compare type and slots."""
         if type(other) is not type(self):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+        return all(
+            getattr(self, name) == getattr(other, name) for name in self.__slots__
+        )
 
     def __hash__(self) -> int:
         """Hash type and slots."""
@@ -45,7 +47,7 @@ class Value:
 
     def __init_subclass__(cls) -> None:
         """Collect the field names, parents first."""
-        own = cls.__dict__.get("__annotations__")
+        own = cls.__dict__.get("__annotations__")  # noqa: RUF063 - `inspect` is what we avoid
         if own is None:  # 3.14 keeps annotations behind a function
             own = cls.__annotations__
         names = dict.fromkeys(cls._fields)
@@ -54,7 +56,9 @@ class Value:
                 names[name] = None
         cls._fields = tuple(names)
 
-    def __init__(self, **fields: Any) -> None:  # any field type: subclasses declare them
+    def __init__(
+        self, **fields: Any
+    ) -> None:  # any field type: subclasses declare them
         """Take every field by name and check the whole.
 
         Raises:

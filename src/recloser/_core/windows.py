@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from .hints import NamedTuple
 
 from . import ranges
+from .hints import NamedTuple
 from .values import Value
 
 

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import time
-from .._core.hints import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast, final, overload
 
 from .._core import ranges
+from .._core.hints import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    NoReturn,
+    TypeVar,
+    cast,
+    final,
+    overload,
+)
 from .._core.phases import Command
 from .._core.policy import Policy
 from .._core.states import State
@@ -25,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
     from datetime import timedelta
     from types import TracebackType
-    from .._core.hints import Never, ParamSpec, Self
 
+    from .._core.hints import Never, ParamSpec, Self
     from .._core.recovery import Recovery
     from .._core.trips import TripRule
     from .classify import ErrorTests
@@ -88,6 +97,7 @@ class CircuitBreaker(metaclass=BlockType):
             Raises:
                 CircuitOpenError: The block was rejected.
             """
+            ...
 
         def __exit__(
             self,
@@ -99,6 +109,7 @@ class CircuitBreaker(metaclass=BlockType):
 
         async def __aenter__(self) -> Self:
             """Begin a guarded block in a task."""
+            ...
 
         async def __aexit__(
             self,
@@ -193,7 +204,19 @@ class CircuitBreaker(metaclass=BlockType):
         retry_after: Callable[[Any], float | None] | None = ...,
         wait: float | timedelta | None = ...,
     ) -> Guard: ...
-    def __call__(self, function: Any = None, /, **options: Any) -> Any:
+    def __call__(
+        self,
+        function: Any = None,
+        /,
+        *,
+        fallback: Any = None,
+        ignore: Any = None,
+        successes: Any = None,
+        failures: Any = None,
+        failure_result: Any = None,
+        retry_after: Any = None,
+        wait: Any = None,
+    ) -> Any:
         """Guard a function, or make a guard with other options on this circuit.
 
         With a function: return it guarded, with its signature, name and colour. With
@@ -206,14 +229,21 @@ class CircuitBreaker(metaclass=BlockType):
             fallback: Runs instead of a rejected call, never after a failed one, with the
                 call's arguments, and `rejection=` if it has such a parameter.
             wait: Seconds, > 0, that a call may wait for a place before it is rejected.
-            options: `ignore`, `successes`, `failures`, `failure_result`, `retry_after`.
+            ignore, successes, failures, failure_result, retry_after: As on the breaker.
 
         Raises:
             TypeError: The function cannot be guarded; the message says what to do.
         """
         if function is not None:
             return decorate(self, self._gate, function)
-        return Guard(self, self._gate, options)
+        options = {
+            "ignore": ignore,
+            "successes": successes,
+            "failures": failures,
+            "failure_result": failure_result,
+            "retry_after": retry_after,
+        }
+        return Guard(self, self._gate, options, fallback=fallback, wait=wait)
 
     def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a plain function, guarded.
@@ -335,7 +365,9 @@ class CircuitBreaker(metaclass=BlockType):
         """Close, with a new period, no evidence and no memory of past trips."""
         self._circuit.command(Command.RESET)
 
-    def reconfigure(self, **changes: Any) -> None:  # the fields of Policy, checked by it
+    def reconfigure(
+        self, **changes: Any
+    ) -> None:  # the fields of Policy, checked by it
         """Replace settings while running; state and evidence stay.
 
         Evidence of windows that the new policy keeps is kept; new windows begin empty.
@@ -420,11 +452,12 @@ def _clock(clock: object) -> Callable[[], float]:
         msg = f"clock must be callable, got {clock!r}"
         raise TypeError(msg)
     ranges.number("clock()", clock())
-    return clock
+    return cast("Callable[[], float]", clock)
 
 
 def _changed(policy: Policy | None, changes: Mapping[str, Any]) -> Policy:
-    if policy is not None and not isinstance(policy, Policy):
+    given_policy: object = policy
+    if given_policy is not None and not isinstance(given_policy, Policy):
         msg = f"policy must be a Policy, got {policy!r}"
         raise TypeError(msg)
     given = {key: value for key, value in changes.items() if value is not None}
@@ -440,6 +473,8 @@ def _attach(circuit: Circuit, share: LinkProtocol) -> None:
     if not callable(getattr(share, "attach", None)):
         msg = f"share must be a link with an attach method, got {share!r}"
         raise TypeError(msg)
-    listener = share.attach(circuit.name, lambda word: circuit.adopt(share, share.origin, word))
+    listener = share.attach(
+        circuit.name, lambda word: circuit.adopt(share, share.origin, word)
+    )
     if listener is not None:
         circuit.publisher.set((*circuit.publisher.listeners, listener))

@@ -153,7 +153,9 @@ class Circuit:
 
     def __init__(self, name: str, policy: Policy, clock: Clock, state: State) -> None:
         """Begin in `state`."""
-        from random import random  # here, with the first breaker: a tenth of our import time
+        from random import (
+            random,
+        )  # here, with the first breaker: a tenth of our import time
 
         self.name = name
         self.clock = clock
@@ -174,7 +176,9 @@ class Circuit:
         self._configure(policy)
         before = Closed(epoch=0, since=self.seen)
         self.current: tuple[Phase, Recorder | None] = (before, None)
-        self._install(before, rules.enter(policy, before, state, self.seen, self.chance()))
+        self._install(
+            before, rules.enter(policy, before, state, self.seen, self.chance())
+        )
         forks.watch(self)
 
     def _configure(self, policy: Policy) -> None:
@@ -231,7 +235,9 @@ class Circuit:
     def is_healthy(self) -> bool:
         """Tell whether the circuit is closed and the last call that counts was good."""
         phase, recorder = self.current
-        return isinstance(phase, Closed) and recorder is not None and not recorder.streak()
+        return (
+            isinstance(phase, Closed) and recorder is not None and not recorder.streak()
+        )
 
     def mishap(self, callback: str, error: Exception) -> None:
         """Report that a callback of the user's raised."""
@@ -295,7 +301,9 @@ class Circuit:
         if now + left < until:  # rounded down
             left = rules.time_left(until, now)
         new = CircuitOpenError.__new__
-        return new(CircuitOpenError, self.name, State.OPEN, left, phase.reason, phase.failure)
+        return new(
+            CircuitOpenError, self.name, State.OPEN, left, phase.reason, phase.failure
+        )
 
     def _admit_probe(self, now: float) -> Entry | Refusal:
         events: tuple[Event, ...] = ()
@@ -335,7 +343,9 @@ class Circuit:
             self._add(would_reject=1)
         if self.publisher.wants(WouldReject):
             reason = getattr(phase, "reason", "")
-            event = WouldReject(name=self.name, epoch=phase.epoch, at=now, reason=reason)
+            event = WouldReject(
+                name=self.name, epoch=phase.epoch, at=now, reason=reason
+            )
             self.publisher.publish(event)
 
     def note_fallback(self) -> None:
@@ -392,7 +402,9 @@ class Circuit:
             return ()
         evidence = self._count(recorder, outcome, now)
         while True:
-            after = rules.settle(self.policy, before, admission, outcome, evidence, now, chance)
+            after = rules.settle(
+                self.policy, before, admission, outcome, evidence, now, chance
+            )
             events = self._install(before, after, now)
             if self.current[0] is after:
                 break
@@ -402,10 +414,15 @@ class Circuit:
         if admission.place is not None and self._owners:
             self._owners.pop(admission.place, None)
         if self.publisher.listeners:
-            return (*ended(self.publisher, before.epoch, admission, outcome, now), *events)
+            return (
+                *ended(self.publisher, before.epoch, admission, outcome, now),
+                *events,
+            )
         return events
 
-    def _count(self, recorder: Recorder | None, outcome: Outcome, now: float) -> Evidence:
+    def _count(
+        self, recorder: Recorder | None, outcome: Outcome, now: float
+    ) -> Evidence:
         """Record an outcome once, and return what the rules may look at."""
         kind, slow = outcome.kind, outcome.slow
         if kind is Kind.NEUTRAL:
@@ -413,9 +430,15 @@ class Circuit:
             if not slow:
                 return _NOTHING
         if recorder is not None:
-            return recorder.record(outcome, now) if slow or kind is Kind.FAILURE else _NOTHING
+            return (
+                recorder.record(outcome, now)
+                if slow or kind is Kind.FAILURE
+                else _NOTHING
+            )
         settled = int(kind is not Kind.NEUTRAL)
-        probe = Counts(settled, int(kind is Kind.FAILURE), int(slow), settled or int(slow))
+        probe = Counts(
+            settled, int(kind is Kind.FAILURE), int(slow), settled or int(slow)
+        )
         self._retired = _plus(self._retired, probe)
         return _NOTHING
 
@@ -430,11 +453,19 @@ class Circuit:
 
     def command(self, command: Command) -> None:
         """Do what an operator asks for."""
-        self._move(lambda phase, now, chance: rules.override(self.policy, phase, command, now, chance))
+        self._move(
+            lambda phase, now, chance: rules.override(
+                self.policy, phase, command, now, chance
+            )
+        )
 
     def enter(self, state: State) -> None:
         """Begin a fresh period of any state."""
-        self._move(lambda phase, now, chance: rules.enter(self.policy, phase, state, now, chance))
+        self._move(
+            lambda phase, now, chance: rules.enter(
+                self.policy, phase, state, now, chance
+            )
+        )
 
     def adopt(self, source: object, origin: Any, word: Word) -> None:
         """Take in a word that a link brought."""
@@ -445,7 +476,9 @@ class Circuit:
             link = links.get(source) or Link(origin=origin)
             if rules.is_news(link, word):
                 links[source] = link.replace(last=word)
-            events = self._swap(lambda phase: rules.adopt(self.policy, phase, link, word, now), now)
+            events = self._swap(
+                lambda phase: rules.adopt(self.policy, phase, link, word, now), now
+            )
         self._publish(events)
 
     def reconfigure(self, policy: Policy) -> None:
@@ -491,13 +524,18 @@ class Circuit:
 
     # -- the swap --------------------------------------------------------------------
 
-    def _install(self, before: Phase, after: Phase, now: float = 0.0) -> tuple[Event, ...]:
+    def _install(
+        self, before: Phase, after: Phase, now: float = 0.0
+    ) -> tuple[Event, ...]:
         """Swap in `after` if the phase is still `before`; return what to publish."""
         phase, recorder = self.current
         if phase is not before or after is before:
             return ()
         following = self._recorder_of(before, after, recorder)
-        current = (after, following)  # made first: only the comparison may precede the store
+        current = (
+            after,
+            following,
+        )  # made first: only the comparison may precede the store
         if self.current[0] is not before:
             return ()
         self.current = current
@@ -508,10 +546,14 @@ class Circuit:
         self._wake(before, after)
         return difference(self.name, before, after, now)
 
-    def _recorder_of(self, before: Phase, after: Phase, recorder: Recorder | None) -> Recorder | None:
+    def _recorder_of(
+        self, before: Phase, after: Phase, recorder: Recorder | None
+    ) -> Recorder | None:
         if not isinstance(after, Closed | Disabled | Observing):
             return None
-        crossed = isinstance(after, Observing) and after.trips != getattr(before, "trips", 0)
+        crossed = isinstance(after, Observing) and after.trips != getattr(
+            before, "trips", 0
+        )
         if after.epoch == before.epoch and recorder is not None and not crossed:
             return recorder
         recorder = Recorder(self.policy.trip, after.epoch, self.seen)
@@ -530,7 +572,11 @@ class Circuit:
     def _sync(self) -> None:
         """Set the ticket that follows from the phase; the last step of every swap."""
         phase, recorder = self.current
-        shut = isinstance(phase, Observing) and phase.until is not None and phase.until > self.seen
+        shut = (
+            isinstance(phase, Observing)
+            and phase.until is not None
+            and phase.until > self.seen
+        )
         ticket = None if shut else recorder
         self.ticket.cell_contents = ticket
         blocks = self.blocks and self.blocks()
@@ -548,7 +594,9 @@ class Circuit:
 
     def _add(self, **amounts: int) -> None:
         tally = self._tally
-        self._tally = tally._replace(**{key: getattr(tally, key) + n for key, n in amounts.items()})
+        self._tally = tally._replace(
+            **{key: getattr(tally, key) + n for key, n in amounts.items()}
+        )
 
     def _publish(self, events: tuple[Event, ...]) -> None:
         for event in events:
@@ -563,7 +611,9 @@ class Circuit:
         phase = self.current[0]
         if isinstance(phase, HalfOpen):
             here = threading.get_ident()
-            mine = {place for place, owner in (self._owners or {}).items() if owner == here}
+            mine = {
+                place for place, owner in (self._owners or {}).items() if owner == here
+            }
             rest = tuple(place for place in phase.places if place.number in mine)
             lost = phase.lost + len(phase.places) - len(rest)
             self.current = (phase.replace(places=rest, lost=lost), None)
@@ -572,7 +622,11 @@ class Circuit:
 
 def _totals_of(phase: Phase, recorder: Recorder | None) -> Counts:
     """Return what a period adds to the totals; a disabled one counts nothing."""
-    return _NO_COUNTS if recorder is None or isinstance(phase, Disabled) else recorder.totals()
+    return (
+        _NO_COUNTS
+        if recorder is None or isinstance(phase, Disabled)
+        else recorder.totals()
+    )
 
 
 def _plus(left: Counts, right: Counts) -> Counts:

@@ -18,7 +18,11 @@ ErrorTests = ErrorTest | Iterable[ErrorTest]
 
 _INTERRUPTIONS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 _ANSWERS = (StopIteration, StopAsyncIteration)
-_CANCELLATIONS = (("asyncio", "CancelledError"), ("concurrent.futures", "CancelledError"), ("trio", "Cancelled"))
+_CANCELLATIONS = (
+    ("asyncio", "CancelledError"),
+    ("concurrent.futures", "CancelledError"),
+    ("trio", "Cancelled"),
+)
 
 SUCCESS = Outcome(Kind.SUCCESS)
 NEUTRAL = Outcome(Kind.NEUTRAL)
@@ -47,7 +51,9 @@ class Matcher:
         """Tell whether the option speaks of this error. A predicate's error propagates."""
         if isinstance(error, self.types):
             return True
-        return bool(self.predicates) and any(predicate(error) for predicate in self.predicates)
+        return bool(self.predicates) and any(
+            predicate(error) for predicate in self.predicates
+        )
 
 
 class Classifier:
@@ -58,7 +64,14 @@ class Classifier:
     user's that raises is reported to `mishap`, and the caller gets what it would have.
     """
 
-    __slots__ = ("_exempts", "failure_result", "failures", "ignore", "retry_after", "successes")
+    __slots__ = (
+        "_exempts",
+        "failure_result",
+        "failures",
+        "ignore",
+        "retry_after",
+        "successes",
+    )
 
     def __init__(
         self,
@@ -111,7 +124,9 @@ class Classifier:
     def failing(self, result: object, now: float, mishap: Mishap) -> Outcome:
         """Return the outcome of a failing result."""
         cause = result_info(result, now)
-        return Outcome(Kind.FAILURE, cause=cause, retry_after=self._hint(result, mishap))
+        return Outcome(
+            Kind.FAILURE, cause=cause, retry_after=self._hint(result, mishap)
+        )
 
     def _kind(self, error: BaseException, mishap: Mishap) -> Kind:
         if isinstance(error, BaseExceptionGroup):
@@ -124,7 +139,9 @@ class Classifier:
 
     def _listed(self, error: BaseException) -> Kind:
         ordinary = isinstance(error, Exception)
-        if not ordinary and (isinstance(error, _INTERRUPTIONS) or is_cancellation(error)):
+        if not ordinary and (
+            isinstance(error, _INTERRUPTIONS) or is_cancellation(error)
+        ):
             return Kind.NEUTRAL
         if isinstance(error, RecloserError) or (ordinary and is_cancellation(error)):
             return Kind.NEUTRAL
@@ -171,7 +188,9 @@ def valid_hint(hint: object) -> float | None:
 
 def is_cancellation(error: BaseException) -> bool:
     """Tell whether this is the cancellation of any library that is loaded."""
-    if type(error).__name__ not in {"CancelledError", "Cancelled"} and isinstance(error, Exception):
+    if type(error).__name__ not in {"CancelledError", "Cancelled"} and isinstance(
+        error, Exception
+    ):
         return False
     return isinstance(error, _cancellation_types())
 
@@ -184,7 +203,9 @@ def _is_cancelled(error: BaseException) -> bool:
 
 def _cancellation_types() -> tuple[type[BaseException], ...]:
     modules = ((sys.modules.get(module), name) for module, name in _CANCELLATIONS)
-    return tuple(getattr(module, name) for module, name in modules if hasattr(module, name))
+    return tuple(
+        getattr(module, name) for module, name in modules if hasattr(module, name)
+    )
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterable[BaseException]:
@@ -209,13 +230,17 @@ def _exception_type(option: str, kind: type) -> type[BaseException]:
     if not issubclass(kind, BaseException):
         msg = f"{option} must hold exception types, got {kind!r}"
         raise TypeError(msg)
-    if option == "failures" and issubclass(kind, (*_INTERRUPTIONS, *_cancellation_types())):
+    if option == "failures" and issubclass(
+        kind, (*_INTERRUPTIONS, *_cancellation_types())
+    ):
         msg = f"failures cannot hold {kind.__name__}: it says nothing about the dependency"
         raise ValueError(msg)
     return kind
 
 
-def _optional_callable(option: str, value: Any) -> Any:  # the option's own type comes back
+def _optional_callable(
+    option: str, value: Any
+) -> Any:  # the option's own type comes back
     if value is None:
         return None
     _refuse_async(option, value)

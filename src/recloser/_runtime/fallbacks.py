@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .._core.hints import TYPE_CHECKING, Any
-
 from .shapes import AnyCallable, Shape, shape_of
 
 if TYPE_CHECKING:
@@ -30,7 +29,9 @@ class Fallback:
         Raises:
             TypeError: At decoration. A plain fallback may stand in for an async function.
         """
-        if shape is self._shape or (shape is Shape.ASYNC and self._shape is Shape.PLAIN):
+        if shape is self._shape or (
+            shape is Shape.ASYNC and self._shape is Shape.PLAIN
+        ):
             return
         kinds = (self._shape.name.lower(), shape.name.lower())
         msg = f"the fallback of {guarded!r} must be of its kind: it is {kinds[0]}, not {kinds[1]}"

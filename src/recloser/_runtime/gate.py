@@ -60,7 +60,11 @@ class Gate:
 
     async def admit_async(self) -> Entry:
         """Admit one call from a task; see `admit`."""
-        return self.admit() if self.wait is None else await self.wait_for_entry_async(self.wait)
+        return (
+            self.admit()
+            if self.wait is None
+            else await self.wait_for_entry_async(self.wait)
+        )
 
     def wait_for_entry(self, timeout: float) -> Entry:
         """Block this thread until a call is admitted, at most `timeout` seconds."""
@@ -69,7 +73,9 @@ class Gate:
         try:
             circuit.queue.join(spot)
             while isinstance(verdict := circuit.attempt(), Refusal):
-                with Alarm(circuit.clock, self._sleep(verdict, until, spot), spot) as seconds:
+                with Alarm(
+                    circuit.clock, self._sleep(verdict, until, spot), spot
+                ) as seconds:
                     spot.sleep(seconds)
             return verdict
         finally:
@@ -82,13 +88,17 @@ class Gate:
         try:
             circuit.queue.join(spot)
             while isinstance(verdict := circuit.attempt(), Refusal):
-                with Alarm(circuit.clock, self._sleep(verdict, until, spot), spot) as seconds:
+                with Alarm(
+                    circuit.clock, self._sleep(verdict, until, spot), spot
+                ) as seconds:
                     await spot.sleep(seconds)
             return verdict
         finally:
             circuit.queue.leave(spot, circuit.policy.probe_concurrency)
 
-    def _sleep(self, refusal: Refusal, until: float, spot: Any) -> float:  # either kind of spot
+    def _sleep(
+        self, refusal: Refusal, until: float, spot: Any
+    ) -> float:  # either kind of spot
         """Return how long to sleep before asking again, or raise when time is up."""
         circuit = self.circuit
         left = until - circuit.now()
@@ -101,7 +111,9 @@ class Gate:
 
     # -- running: the path of wrappers that found no ticket, of call and acall ---------
 
-    def ask(self, call: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+    def ask(
+        self, call: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> R:
         """Run one plain call if the circuit admits it, else its fallback."""
         circuit = self.circuit
         if self.wait is None:
@@ -127,7 +139,11 @@ class Gate:
         return self._run(entry, call, args, kwargs)
 
     def _run(
-        self, entry: Entry, call: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        entry: Entry,
+        call: Callable[..., R],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> R:
         inside = self.step_inside(entry)
         try:
@@ -164,7 +180,9 @@ class Gate:
         self.returned(entry, result)
         return result
 
-    def call(self, function: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+    def call(
+        self, function: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> R:
         """Run a plain callable; refuse a coroutine function before calling it."""
         refuse_async(function)
         if self.fallback is not None:
@@ -219,22 +237,32 @@ class Gate:
 
     # -- what compiled wrappers call -------------------------------------------------
 
-    def failed(self, recorder: Recorder, error: BaseException, started: float | None = None) -> None:
+    def failed(
+        self, recorder: Recorder, error: BaseException, started: float | None = None
+    ) -> None:
         """Settle a closed call that raised."""
-        self.raised(Entry(recorder, recorder.admission, self.circuit.since(started)), error)
+        self.raised(
+            Entry(recorder, recorder.admission, self.circuit.since(started)), error
+        )
 
-    def answered(self, recorder: Recorder, result: object, started: float | None = None) -> None:
+    def answered(
+        self, recorder: Recorder, result: object, started: float | None = None
+    ) -> None:
         """Settle a closed call whose result is a failure."""
         circuit = self.circuit
         now = circuit.now()
         outcome = self.classifier.failing(result, now, circuit.mishap)
-        self.settle(Entry(recorder, recorder.admission, circuit.since(started)), outcome, now)
+        self.settle(
+            Entry(recorder, recorder.admission, circuit.since(started)), outcome, now
+        )
 
     def unjudged(self, recorder: Recorder, mistake: Exception) -> None:
         """Settle a closed call whose result could not be judged: it says nothing."""
         circuit = self.circuit
         circuit.mishap("failure_result", mistake)
-        circuit.settle(Entry(recorder, recorder.admission, None), NEUTRAL, circuit.now())
+        circuit.settle(
+            Entry(recorder, recorder.admission, None), NEUTRAL, circuit.now()
+        )
 
     def is_counted(self, recorder: Recorder, started: float, now: float) -> bool:
         """Count a slow success, or move the windows on for a fast one."""

@@ -6,9 +6,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from math import inf
-from .._core.hints import TYPE_CHECKING, Any, final
 
 from .._core import ranges
+from .._core.hints import TYPE_CHECKING, Any, final
 from .._core.states import State
 from .._core.values import Struct
 from . import forks
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LONGEST_KEY = 80
-_LOOK_AGAIN = 1.0  # seconds before a full group looks for room again: each look walks all of it
+_LOOK_AGAIN = (
+    1.0  # seconds before a full group looks for room again: each look walks all of it
+)
 
 
 class GroupSnapshot(Struct):
@@ -66,7 +68,9 @@ class BreakerGroup:
         self._max_size = ranges.whole("max_size", max_size)
         settled = {key: _lasting(value) for key, value in options.items()}
         self._options: dict[str, Any] = {"registry": "none", **settled}
-        self._lock = threading.RLock()  # a signal handler or finaliser may come in between
+        self._lock = (
+            threading.RLock()
+        )  # a signal handler or finaliser may come in between
         self._breakers: OrderedDict[object, CircuitBreaker] = OrderedDict()
         CircuitBreaker(name, registry="none")  # refuses a bad name as it was given
         self._overflow = CircuitBreaker(f"{name}[*]", **self._options)
@@ -99,7 +103,7 @@ class BreakerGroup:
         return self._add(key)
 
     def _add(self, key: object) -> CircuitBreaker:
-        now = self._overflow._circuit.now()  # noqa: SLF001 - the same layer
+        now = self._overflow._circuit.now()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the same layer
         if now < self._full_until:
             return self._overflowing()
         made = CircuitBreaker(f"{self._name}[{_safe(key)}]", **self._options)
@@ -135,7 +139,9 @@ class BreakerGroup:
     def _warn(self) -> None:
         import logging  # here, so that importing the package does not
 
-        text = "group %r is full of %d breakers that are not healthy: new keys share one"
+        text = (
+            "group %r is full of %d breakers that are not healthy: new keys share one"
+        )
         logging.getLogger("recloser").warning(text, self._name, self._max_size)
 
     def __contains__(self, key: object) -> bool:
@@ -189,7 +195,7 @@ class BreakerGroup:
 
 
 def _is_healthy(breaker: CircuitBreaker) -> bool:
-    return breaker._circuit.is_healthy()  # noqa: SLF001 - the same layer; a snapshot costs 20 times as much
+    return breaker._circuit.is_healthy()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the same layer; a snapshot costs 20 times as much
 
 
 def _lasting(option: object) -> object:
@@ -199,10 +205,14 @@ def _lasting(option: object) -> object:
 
 def _safe(key: object) -> str:
     text = key if isinstance(key, str) else repr(key)
-    shown = "".join(letter if letter.isprintable() else "?" for letter in text[:_LONGEST_KEY])
+    shown = "".join(
+        letter if letter.isprintable() else "?" for letter in text[:_LONGEST_KEY]
+    )
     return shown if len(text) <= _LONGEST_KEY else f"{shown[: _LONGEST_KEY - 1]}…"
 
 
 def _sum(snapshots: list[Snapshot]) -> Totals:
-    names = Totals._fields
-    return Totals(**{name: sum(getattr(one.totals, name) for one in snapshots) for name in names})
+    names = Totals._fields  # pyright: ignore[reportPrivateUsage]
+    return Totals(
+        **{name: sum(getattr(one.totals, name) for one in snapshots) for name in names}
+    )

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from .._core.hints import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, final, overload
-
 import functools
 from types import MethodType
 
 from .._core import ranges
+from .._core.hints import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Protocol,
+    TypeVar,
+    cast,
+    final,
+    overload,
+)
 from .classify import classifier_for
 from .fallbacks import Fallback
 from .gate import Gate
@@ -16,8 +24,9 @@ from .wrappers import guard_function
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator
-    from .._core.hints import ParamSpec
+    from datetime import timedelta
 
+    from .._core.hints import ParamSpec
     from .breaker import CircuitBreaker
 
     P = ParamSpec("P")
@@ -25,13 +34,10 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 R = TypeVar("R")
 R2 = TypeVar("R2")
-R2_co = TypeVar("R2_co", covariant=True)
+T = TypeVar("T")
 
 MARK = "__recloser__"
 """The attribute of a guarded function that holds its breaker."""
-
-_CLASSIFIER = ("ignore", "successes", "failures", "failure_result", "retry_after")
-
 
 @final
 class Guard:
@@ -43,14 +49,17 @@ class Guard:
 
     __slots__ = ("_breaker", "_gate")
 
-    def __init__(self, breaker: CircuitBreaker, base: Gate, options: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        breaker: CircuitBreaker,
+        base: Gate,
+        options: dict[str, Any],
+        *,
+        fallback: Callable[..., Any] | None,
+        wait: float | timedelta | None,
+    ) -> None:
         """Begin with the breaker's options and replace the given ones."""
         self._breaker = breaker
-        fallback, wait = options.pop("fallback", None), options.pop("wait", None)
-        unknown = set(options) - set(_CLASSIFIER)
-        if unknown:
-            msg = f"a guard has no option {min(unknown)!r}: it takes fallback, wait, {', '.join(_CLASSIFIER)}"
-            raise TypeError(msg)
         self._gate = Gate(
             base.circuit,
             classifier_for(base.classifier, **options),
@@ -87,35 +96,41 @@ class Guard:
         return f"<Guard of {self._breaker!r}>"
 
 
-class FallbackGuard(Protocol, Generic[R2_co]):
+class FallbackGuard(Protocol, Generic[R2]):
     """How a guard with a fallback looks to type checkers: it may return the fallback's."""
 
     @property
     def breaker(self) -> CircuitBreaker:
         """The breaker whose circuit this is."""
+        ...
 
     @overload
     def __call__(
-        self: FallbackGuard[Awaitable[R2]], function: Callable[P, Coroutine[Any, Any, R]], /
-    ) -> Callable[P, Coroutine[Any, Any, R | R2]]: ...
+        self: FallbackGuard[Awaitable[T]], function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> Callable[P, Coroutine[Any, Any, R | T]]: ...
     @overload
     def __call__(
         self, function: Callable[P, Coroutine[Any, Any, R]], /
-    ) -> Callable[P, Coroutine[Any, Any, R | R2_co]]: ...
+    ) -> Callable[P, Coroutine[Any, Any, R | R2]]: ...
     @overload
-    def __call__(self, function: Callable[P, R], /) -> Callable[P, R | R2_co]: ...
-    def __call__(self, function: Any, /) -> Any:
-        """Return the function guarded."""
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R | R2]: ...
 
-    def call(
-        self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
-    ) -> R | R2_co:
+    def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | R2:
         """Call a plain function, guarded."""
+        ...
 
+    @overload
+    async def acall(
+        self: FallbackGuard[Awaitable[T]],
+        function: Callable[P, Awaitable[R]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R | T: ...
+    @overload
     async def acall(
         self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> R | R2_co:
-        """Call a function and await what it returns, guarded."""
+    ) -> R | R2: ...
 
 
 def decorate(breaker: CircuitBreaker, gate: Gate, target: Any) -> Any:
@@ -153,9 +168,10 @@ def _breakers_of(function: object) -> Iterator[CircuitBreaker]:
         if isinstance(function, MethodType | staticmethod | classmethod):
             function = function.__func__
             continue
-        own = getattr(function, "__dict__", None)
-        if not isinstance(own, dict):
+        attributes: object = getattr(function, "__dict__", None)
+        if not isinstance(attributes, dict):
             return
+        own = cast("dict[str, Any]", attributes)
         breaker = own.get(MARK)
         if breaker is not None:
             yield breaker

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from .._core.hints import TYPE_CHECKING
 
 from .._core import rules
 from .._core.durations import in_words
+from .._core.hints import TYPE_CHECKING
 from .._core.outcomes import FailureInfo
 from .._core.phases import Closed, Disabled, ForcedOpen, HalfOpen, Observing, Open
 from .._core.rules import Refused
@@ -135,7 +135,9 @@ def _snapshot(circuit: Circuit) -> tuple[Phase, Snapshot]:
         last_failure=getattr(phase, "failure", None),
         streak=evidence.streak if counting else None,
         counts=evidence.counts if counting else {},
-        rates={w: (c.failure_rate, c.slow_rate) for w, c in evidence.counts.items()} if counting else {},
+        rates={w: (c.failure_rate, c.slow_rate) for w, c in evidence.counts.items()}
+        if counting
+        else {},
         probes=len(phase.places) if isinstance(phase, HalfOpen) else 0,
         totals=Totals(
             calls=counts.calls,
@@ -155,7 +157,9 @@ def explain(circuit: Circuit) -> str:
     sentences = [_state_sentence(circuit, phase, now)]
     if now.last_failure is not None:
         age = max(0.0, circuit.now() - now.last_failure.at)
-        sentences.append(f"The last failure was {now.last_failure.type}, {in_words(age)} ago.")
+        sentences.append(
+            f"The last failure was {now.last_failure.type}, {in_words(age)} ago."
+        )
     sentences.append(f"It trips on {circuit.policy.trip}.")
     sentences.extend(_remarks(now))
     return " ".join(sentences)
@@ -164,7 +168,10 @@ def explain(circuit: Circuit) -> str:
 def _state_sentence(circuit: Circuit, phase: Phase, now: Snapshot) -> str:
     name, left = repr(circuit.name), now.retry_after or 0.0
     if isinstance(phase, Closed):
-        seen = [f"{c.failures} of {c.calls} calls failed in {w}" for w, c in now.counts.items()]
+        seen = [
+            f"{c.failures} of {c.calls} calls failed in {w}"
+            for w, c in now.counts.items()
+        ]
         seen.append(f"{now.streak} failures in a row")
         return f"{name} is closed: calls go through ({'; '.join(seen)})."
     if isinstance(phase, Open) and now.retry_after == 0.0:
@@ -177,7 +184,9 @@ def _state_sentence(circuit: Circuit, phase: Phase, now: Snapshot) -> str:
         return f"{name} is forced open ({phase.reason}): every call is rejected until reset()."
     if isinstance(phase, Disabled):
         return f"{name} is disabled: calls go through and nothing is counted, until reset()."
-    would = f"it would have tripped {phase.trips} times" + (f", last for this reason: {phase.reason}" if phase.trips else "")
+    would = f"it would have tripped {phase.trips} times" + (
+        f", last for this reason: {phase.reason}" if phase.trips else ""
+    )
     return f"{name} only observes: calls go through, and {would}."
 
 
@@ -195,7 +204,9 @@ def _remarks(now: Snapshot) -> list[str]:
             "inside the guarded function, or set slower_than."
         )
     if now.callback_errors:
-        remarks.append(f"{now.callback_errors} errors came from your own callbacks; see the log.")
+        remarks.append(
+            f"{now.callback_errors} errors came from your own callbacks; see the log."
+        )
     return remarks
 
 

@@ -35,18 +35,43 @@ if TYPE_CHECKING:
     from .gate import Gate
     from .recorders import Recorder
 
-    Leave = Callable[[type[BaseException] | None, BaseException | None, TracebackType | None], None]
+    Leave = Callable[
+        [type[BaseException] | None, BaseException | None, TracebackType | None], None
+    ]
 
 SLOTS = ("__enter__", "__exit__", "__aenter__", "__aexit__", "_blocks")
+
+
+def _enter(breaker: Any) -> Any:
+    return breaker._blocks()
+
+
+def _leave(breaker: Any, *error: Any) -> Any:
+    return breaker._blocks(*error)
+
+
+def _enter_async(breaker: Any) -> Any:
+    return breaker._blocks.run_async()
+
+
+def _leave_async(breaker: Any, *error: Any) -> Any:
+    return breaker._blocks.run_async(*error)
+
+
+def _always(function: Callable[..., Any]) -> Any:
+    def answer(kind: type) -> Callable[..., Any]:
+        return function
+
+    return property(answer)
 
 
 class BlockType(type):
     """Answers `ExitStack` and its async twin with the general pair."""
 
-    __enter__ = property(lambda _: lambda breaker: breaker._blocks())
-    __exit__ = property(lambda _: lambda breaker, *error: breaker._blocks(*error))
-    __aenter__ = property(lambda _: lambda breaker: breaker._blocks.run_async())
-    __aexit__ = property(lambda _: lambda breaker, *error: breaker._blocks.run_async(*error))
+    __enter__ = _always(_enter)
+    __exit__ = _always(_leave)
+    __aenter__ = _always(_enter_async)
+    __aexit__ = _always(_leave_async)
 
 
 class Blocks:
@@ -54,10 +79,12 @@ class Blocks:
 
     __slots__ = ("__weakref__", "_breaker", "_gate", "_kind", "_swapping")
 
-    def __init__(self, breaker: Any, gate: Gate) -> None:  # the breaker's module imports this one
+    def __init__(
+        self, breaker: Any, gate: Gate
+    ) -> None:  # the breaker's module imports this one
         """Put the general pair in place; the fast one follows the first block."""
-        self._kind = type(breaker)
-        self._breaker = weakref.ref(breaker)
+        self._kind: Any = type(breaker)
+        self._breaker: weakref.ref[Any] = weakref.ref(breaker)
         self._gate = gate
         self._swapping = not HAS_GIL
         breaker._blocks = self
@@ -65,7 +92,11 @@ class Blocks:
 
     def __call__(self, *error: Any) -> Any:
         """Enter when called with nothing, leave when called with how the block ended."""
-        return self._leave(error[1]) if error else self._enter(self._admitted() or self._gate.admit())
+        return (
+            self._leave(error[1])
+            if error
+            else self._enter(self._admitted() or self._gate.admit())
+        )
 
     async def run_async(self, *error: Any) -> Any:
         """Do the same for `async with`."""
@@ -82,9 +113,16 @@ class Blocks:
         if recorder is None or level > 1:
             self._install_general(breaker)
             return
-        leave = _counting(self._gate, recorder) if level else _stepping(self._gate, recorder)
+        leave = (
+            _counting(self._gate, recorder)
+            if level
+            else _stepping(self._gate, recorder)
+        )
         breaker.__enter__, breaker.__exit__ = self._breaker, leave
-        breaker.__aenter__, breaker.__aexit__ = _entering(self._breaker), _leaving(leave)
+        breaker.__aenter__, breaker.__aexit__ = (
+            _entering(self._breaker),
+            _leaving(leave),
+        )
 
     def _install_general(self, breaker: Any) -> None:
         breaker.__enter__ = breaker.__exit__ = self
@@ -96,7 +134,9 @@ class Blocks:
         recorder: Recorder | None = circuit.ticket.cell_contents
         if recorder is None:
             return None
-        return Entry(recorder, recorder.admission, circuit.now() if circuit.level > 1 else None)
+        return Entry(
+            recorder, recorder.admission, circuit.now() if circuit.level > 1 else None
+        )
 
     def _enter(self, entry: Entry) -> Any:
         if not self._swapping:
@@ -107,7 +147,7 @@ class Blocks:
 
     def _revived(self) -> Any:
         """Return a breaker again after `with CircuitBreaker(...) as b:` dropped the first."""
-        breaker = self._kind.__new__(self._kind)
+        breaker: Any = self._kind.__new__(self._kind)
         breaker._circuit, breaker._gate = self._gate.circuit, self._gate
         self._breaker = weakref.ref(breaker)
         breaker._blocks = self
@@ -128,7 +168,9 @@ class Blocks:
 
 def _stepping(gate: Gate, recorder: Recorder) -> Leave:
     def leave(
-        kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if error is None:
             next(recorder.ok)
@@ -142,7 +184,9 @@ def _counting(gate: Gate, recorder: Recorder) -> Leave:
     circuit = gate.circuit
 
     def leave(
-        kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if error is not None:
             gate.failed(recorder, error)
@@ -164,7 +208,9 @@ def _entering(breaker: Callable[[], Any]) -> Any:
 
 def _leaving(leave: Any) -> Any:
     async def leave_async(
-        kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         leave(kind, error, trace)
 

@@ -7,7 +7,6 @@ or listener that raises is reported here instead.
 from __future__ import annotations
 
 from .._core.hints import TYPE_CHECKING
-
 from .._core.outcomes import FailureInfo
 
 if TYPE_CHECKING:
@@ -25,7 +24,9 @@ def failure_info(error: BaseException, at: float) -> FailureInfo:
         text = str(error)
     except Exception:  # noqa: BLE001 - an exception whose text cannot be made is still a failure
         text = "(its text cannot be made)"
-    return FailureInfo(type=type(error).__name__, message=text[:_LONGEST_MESSAGE], at=at)
+    return FailureInfo(
+        type=type(error).__name__, message=text[:_LONGEST_MESSAGE], at=at
+    )
 
 
 def result_info(result: object, at: float) -> FailureInfo:
@@ -34,14 +35,18 @@ def result_info(result: object, at: float) -> FailureInfo:
         text = repr(result)
     except Exception:  # noqa: BLE001 - a result that cannot be shown is still a failure
         text = "(it cannot be shown)"
-    return FailureInfo(type=type(result).__name__, message=text[:_LONGEST_MESSAGE], at=at)
+    return FailureInfo(
+        type=type(result).__name__, message=text[:_LONGEST_MESSAGE], at=at
+    )
 
 
 def report(name: str, callback: str, error: Exception, at: float) -> FailureInfo:
     """Log at ERROR on `recloser`, and tell the witnesses."""
     import logging  # here, so that importing the package does not
 
-    logging.getLogger("recloser").error("breaker %r: its %s raised", name, callback, exc_info=error)
+    logging.getLogger("recloser").error(
+        "breaker %r: its %s raised", name, callback, exc_info=error
+    )
     for witness in witnesses:
         witness(name, callback, error)
     return failure_info(error, at)

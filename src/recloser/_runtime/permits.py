@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from .._core.hints import TYPE_CHECKING, Self, final
-
 from .._core import ranges
 from .._core.errors import PermitError
+from .._core.hints import TYPE_CHECKING, Self, final
 from .._core.outcomes import FailureInfo, Kind, Outcome
 from . import reentry
 from .classify import valid_hint
@@ -89,7 +88,11 @@ class Permit:
         hint = None if retry_after is None else valid_hint(retry_after)
         entry = self._take()
         now = self._gate.circuit.now()
-        cause = failure_info(error, now) if error else FailureInfo(type="failure", message="", at=now)
+        cause = (
+            failure_info(error, now)
+            if error
+            else FailureInfo(type="failure", message="", at=now)
+        )
         slow = self._gate.circuit.is_slow(entry.started, now)
         self._gate.circuit.settle(entry, Outcome(Kind.FAILURE, slow, cause, hint), now)
 
@@ -100,7 +103,9 @@ class Permit:
             PermitError: The permit was settled before.
         """
         entry = self._take()
-        self._gate.circuit.settle(entry, Outcome(Kind.NEUTRAL), self._gate.circuit.now())
+        self._gate.circuit.settle(
+            entry, Outcome(Kind.NEUTRAL), self._gate.circuit.now()
+        )
 
     def __enter__(self) -> Self:
         """Begin the guarded block, once.

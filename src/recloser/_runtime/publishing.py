@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from .._core.hints import TYPE_CHECKING, Any
 
 from .._core import events
 from .._core.events import CallbackFailed, CallEnded, Event
+from .._core.hints import TYPE_CHECKING, Any
 from .mishaps import report
 from .shapes import is_async_callable
 
@@ -82,11 +82,21 @@ class Publisher:
             try:
                 method(event)
             except Exception as error:  # noqa: BLE001 - the listener's, not the caller's
-                tells_of_itself = isinstance(event, CallbackFailed)  # it would go on for ever
-                self.mishap("listeners", error, event.epoch, event.at, tell=not tells_of_itself)
+                tells_of_itself = isinstance(
+                    event, CallbackFailed
+                )  # it would go on for ever
+                self.mishap(
+                    "listeners", error, event.epoch, event.at, tell=not tells_of_itself
+                )
 
     def mishap(
-        self, callback: str, error: Exception, epoch: int, now: float, *, tell: bool = True
+        self,
+        callback: str,
+        error: Exception,
+        epoch: int,
+        now: float,
+        *,
+        tell: bool = True,
     ) -> None:
         """Count, log and publish that a callback of the user's raised."""
         self._failures += 1
@@ -100,7 +110,9 @@ class Publisher:
 
 def _methods(listener: Listener) -> dict[type[Event], Callable[[Any], object]]:
     found: dict[type[Event], Callable[[Any], object]] = {
-        kind: getattr(listener, name) for name, kind in _METHODS.items() if hasattr(listener, name)
+        kind: getattr(listener, name)
+        for name, kind in _METHODS.items()
+        if hasattr(listener, name)
     }
     if not found and callable(listener):
         found = {kind: listener for kind in _METHODS.values() if kind is not CallEnded}

@@ -33,8 +33,8 @@ from collections import deque
 from itertools import count, repeat
 from math import inf
 from operator import length_hint
-from .._core.hints import TYPE_CHECKING
 
+from .._core.hints import TYPE_CHECKING
 from .._core.outcomes import Kind
 from .._core.phases import Admission
 from .._core.windows import Counts, CountWindow, Evidence, TimeWindow, Window
@@ -130,7 +130,9 @@ class CountTally:
     def counts(self, totals: Counts) -> Counts:
         """Return what is inside the window now."""
         calls, failures = self._inside(self._failures, totals.calls, self._start.calls)
-        timed, slow = self._inside(self._slow, totals.slow_calls, self._start.slow_calls)
+        timed, slow = self._inside(
+            self._slow, totals.slow_calls, self._start.slow_calls
+        )
         return Counts(calls, failures, slow, timed)
 
     def _inside(self, numbers: array[int], newest: int, start: int) -> tuple[int, int]:
@@ -206,7 +208,8 @@ class Recorder:
         totals = self.totals()
         kept = self._tallies or {}
         tallies = {
-            window: kept.get(window) or _tally(window, totals, now) for window in trip.windows
+            window: kept.get(window) or _tally(window, totals, now)
+            for window in trip.windows
         }
         self._tallies = tallies or None
         self._spans = trip.spans
@@ -287,12 +290,17 @@ class Recorder:
         slow = slow_streak.length(fast) if slow_streak is not None else 0
         if self._tallies is None and not self._spans:
             return Evidence(streak, slow)
-        counts = {window: tally.counts(totals) for window, tally in (self._tallies or {}).items()}
+        counts = {
+            window: tally.counts(totals)
+            for window, tally in (self._tallies or {}).items()
+        }
         return Evidence(streak, slow, counts, self._began())
 
     def _began(self) -> dict[tuple[int, bool], float]:
         return {
-            (length, slow): (self._slow_streak or self._streak if slow else self._streak).began(length)
+            (length, slow): (
+                self._slow_streak or self._streak if slow else self._streak
+            ).began(length)
             for length, slow in self._spans
         }
 

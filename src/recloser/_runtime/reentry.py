@@ -9,6 +9,7 @@ task inherits it, but a probe that is over admits nobody.
 from __future__ import annotations
 
 from contextvars import ContextVar
+
 from .._core.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+
 from .._core.hints import TYPE_CHECKING, final
 from . import forks
 

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Callable
 from enum import Enum, auto
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from .._core.hints import Any
 
 from .._core.errors import ShapeError
+from .._core.hints import Any
 
 AnyCallable = Callable[..., Any]
 
@@ -110,7 +110,10 @@ def _refusal(target: object) -> str | None:
 def _makes_context_manager(target: object) -> bool:
     contextlib = sys.modules.get("contextlib")
     code = getattr(target, "__code__", None)
-    made_there = contextlib is not None and getattr(code, "co_filename", "") == contextlib.__file__
+    made_there = (
+        contextlib is not None
+        and getattr(code, "co_filename", "") == contextlib.__file__
+    )
     return made_there and getattr(code, "co_name", "") == "helper"
 
 
@@ -120,7 +123,7 @@ def _code_bearer(target: object) -> object:
         target = target.func
     if hasattr(target, "__code__") or hasattr(target, "__func__"):
         return target
-    return getattr(type(target), "__call__", target)
+    return getattr(type(target), "__call__", target)  # noqa: B004 - the function is wanted
 
 
 def _unstarted(result: object) -> str | None:
@@ -132,7 +135,10 @@ def _unstarted(result: object) -> str | None:
         return "a coroutine" if isinstance(result, CoroutineType) else "an awaitable"
     contextlib = sys.modules.get("contextlib")
     if contextlib is not None:
-        managers = contextlib._GeneratorContextManager, contextlib._AsyncGeneratorContextManager
+        managers = (
+            contextlib._GeneratorContextManager,
+            contextlib._AsyncGeneratorContextManager,
+        )
         if isinstance(result, managers):
             return "a context manager"
     return None

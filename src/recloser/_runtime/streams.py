@@ -8,17 +8,16 @@ still delivers when its lease ends is a success at that item; no timer watches i
 
 from __future__ import annotations
 
-from .._core.hints import TYPE_CHECKING, Any
-
 from math import inf
 
 from .._core.errors import CircuitOpenError
+from .._core.hints import TYPE_CHECKING, Any
 from .._core.outcomes import Kind, Outcome
 from . import reentry
 from .circuit import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator
 
     from .gate import Gate
     from .recorders import Recorder
@@ -42,9 +41,13 @@ class Stream:
     @property
     def is_plain(self) -> bool:
         """Whether nothing has to be noticed at each item."""
-        return self._lease is None and (self._entry is None or self._entry.started is None)
+        return self._lease is None and (
+            self._entry is None or self._entry.started is None
+        )
 
-    def source(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def source(
+        self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """Return the generator to run: the guarded one, or the fallback's."""
         return call(*args, **kwargs) if self._instead is None else self._instead
 
@@ -113,7 +116,7 @@ def run_stream(
     stream = _open(gate, args, kwargs)
     source = stream.source(call, args, kwargs)
     try:
-        value = yield from (source if stream.is_plain else _watched(stream, source))
+        value: Any = yield from (source if stream.is_plain else _watched(stream, source))
     except GeneratorExit as error:
         stream.item()  # a generator can only be left at an item
         stream.raised(error)
@@ -131,7 +134,9 @@ def left(gate: Gate, recorder: Recorder) -> None:
     circuit.succeed(Entry(recorder, recorder.admission, None), circuit.now())
 
 
-async def open_stream(gate: Gate, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stream:
+async def open_stream(
+    gate: Gate, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Stream:
     """Admit an async stream, or take its fallback's."""
     try:
         return Stream(gate, await gate.admit_async())
@@ -150,7 +155,9 @@ def _open(gate: Gate, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stream:
         return Stream(gate, None, gate.fall_back(rejection, args, kwargs))
 
 
-def _watched(stream: Stream, source: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+def _watched(
+    stream: Stream, source: Generator[Any, Any, Any]
+) -> Generator[Any, Any, Any]:
     """Drive a generator item by item, as `yield from` would."""
     step: Callable[[Any], Any] = source.send
     given: Any = None

@@ -28,5 +28,7 @@ def _environment_says_so() -> bool:
         return False
     import logging  # here, so that importing the package does not
 
-    logging.getLogger("recloser").warning("RECLOSER_DISABLED is set: every breaker begins disabled")
+    logging.getLogger("recloser").warning(
+        "RECLOSER_DISABLED is set: every breaker begins disabled"
+    )
     return True

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from .._core.hints import TYPE_CHECKING
-
 import weakref
 
 from .._core.events import CallEnded
+from .._core.hints import TYPE_CHECKING
 from .._core.outcomes import Kind
 
 if TYPE_CHECKING:
@@ -23,7 +22,9 @@ class Tap:
 
     __slots__ = ("_circuit", "_counter")
 
-    def __init__(self, circuit: weakref.ref[Circuit], counter: Iterator[object]) -> None:
+    def __init__(
+        self, circuit: weakref.ref[Circuit], counter: Iterator[object]
+    ) -> None:
         """Stand before `counter`."""
         self._circuit = circuit
         self._counter = counter
@@ -39,7 +40,10 @@ class Tap:
         if circuit is None:
             return
         event = CallEnded(
-            name=circuit.name, epoch=circuit.phase.epoch, at=circuit.now(), kind=Kind.SUCCESS
+            name=circuit.name,
+            epoch=circuit.phase.epoch,
+            at=circuit.now(),
+            kind=Kind.SUCCESS,
         )
         circuit.publisher.publish(event)
 

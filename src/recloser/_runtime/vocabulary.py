@@ -28,5 +28,7 @@ def unknown_option(name: str) -> TypeError:
     """Return the error for a keyword that is not ours."""
     if name in _WORDS:
         whose, ours = _WORDS[name]
-        return TypeError(f"CircuitBreaker has no {name!r}: it is the word of {whose}; use {ours}")
+        return TypeError(
+            f"CircuitBreaker has no {name!r}: it is the word of {whose}; use {ours}"
+        )
     return TypeError(f"CircuitBreaker has no option {name!r}")

@@ -17,6 +17,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from itertools import count, islice
+
 from .._core.hints import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -135,7 +136,9 @@ class Queue:
         """Begin empty."""
         self._lock = threading.RLock()  # a signal handler may come in between
         self._next = count()
-        self._spots: weakref.WeakValueDictionary[int, Spot] = weakref.WeakValueDictionary()
+        self._spots: weakref.WeakValueDictionary[int, Spot] = (
+            weakref.WeakValueDictionary()
+        )
 
     def __bool__(self) -> bool:
         """Tell whether anybody waits."""
@@ -150,7 +153,9 @@ class Queue:
         """Give up the position, and wake whoever moves up to the front by it."""
         with self._lock:
             before = self._front(places)
-            number = next((n for n, other in self._spots.items() if other is spot), None)
+            number = next(
+                (n for n, other in self._spots.items() if other is spot), None
+            )
             if number is not None:
                 del self._spots[number]
             moved_up = [other for other in self._front(places) if other not in before]
@@ -193,7 +198,10 @@ class Alarm:
         return self.seconds
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Take the arrangement back."""
         if self._cancel:

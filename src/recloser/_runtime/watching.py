@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from .._core.hints import TYPE_CHECKING, Self, final
 
+from .._core.hints import TYPE_CHECKING, Self, final
 from .waiting import async_spot
 
 if TYPE_CHECKING:
@@ -25,7 +25,15 @@ class Watch:
     Events from any thread reach it in the order in which they were published.
     """
 
-    __slots__ = ("__weakref__", "_closed", "_events", "_listener", "_spot", "_circuit", "dropped")
+    __slots__ = (
+        "__weakref__",
+        "_circuit",
+        "_closed",
+        "_events",
+        "_listener",
+        "_spot",
+        "dropped",
+    )
 
     def __init__(self, circuit: Circuit, buffer: int) -> None:
         """Begin to listen."""
@@ -82,7 +90,7 @@ def _weakly(watch: Watch) -> Callable[[Event], None]:
     def take(event: Event) -> None:
         living = reference()
         if living is not None:
-            living._take(event)  # noqa: SLF001 - its own
+            living._take(event)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - its own
 
     return take
 

@@ -18,14 +18,14 @@ import builtins
 import functools
 import sys
 from types import CellType, CodeType, FunctionType, MethodType
-from .._core.hints import TYPE_CHECKING, Any, NamedTuple
 
+from .._core.hints import TYPE_CHECKING, Any, NamedTuple
 from .shapes import AnyCallable, Shape, refuse_unstarted, shape_of
 from .streams import left, open_stream, run_stream
 
 if TYPE_CHECKING:
     import inspect
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from .gate import Gate
 
@@ -47,7 +47,10 @@ _PLAIN = """\
     return _recloser_result
 """
 _STEP = "_recloser_next(_recloser_recorder.ok)"
-if sys.version_info >= (3, 14):  # there the loop is inlined, and saves a twentieth of a call
+if sys.version_info >= (
+    3,
+    14,
+):  # there the loop is inlined, and saves a twentieth of a call
     _STEP = "for _recloser_none in _recloser_recorder.ok: break"
 _NOW = "_recloser_now = _recloser_clock()"
 _CHECK = """\
@@ -125,7 +128,13 @@ _GLOBALS: dict[str, Any] = {
     "_recloser_GeneratorExit": GeneratorExit,
     "_recloser_StopAsyncIteration": StopAsyncIteration,
 }
-_CELLS = ("_recloser_ticket", "_recloser_gate", "_recloser_call", "_recloser_clock", "_recloser_check")
+_CELLS = (
+    "_recloser_ticket",
+    "_recloser_gate",
+    "_recloser_call",
+    "_recloser_clock",
+    "_recloser_check",
+)
 _PATIENCE = 100  # results that are None before a function is believed to be plain
 
 
@@ -148,7 +157,9 @@ _GENERIC = Signature(
 )
 
 
-def guard_function(gate: Gate, function: AnyCallable) -> Any:  # typed by the breaker's `__call__`
+def guard_function(
+    gate: Gate, function: AnyCallable
+) -> Any:  # typed by the breaker's `__call__`
     """Return `function` guarded by `gate`, with its signature, names and colour.
 
     Raises:
@@ -167,7 +178,9 @@ def guard_function(gate: Gate, function: AnyCallable) -> Any:  # typed by the br
     return wrapper
 
 
-def _closure(code: CodeType, gate: Gate, function: AnyCallable, shape: Shape) -> tuple[CellType, ...]:
+def _closure(
+    code: CodeType, gate: Gate, function: AnyCallable, shape: Shape
+) -> tuple[CellType, ...]:
     cells = {
         "_recloser_ticket": lambda: gate.circuit.ticket,
         "_recloser_gate": lambda: CellType(gate),
@@ -220,7 +233,9 @@ def _source(shape: Shape, signature: Signature, gate: Gate) -> str:
         Shape.ASYNC_GENERATOR: _ASYNC_STREAM,
     }.get(shape, _PLAIN)
     since = ", _recloser_started" if timed else ""
-    check = _CHECK.format(since=since) if gate.classifier.failure_result is not None else ""
+    check = (
+        _CHECK.format(since=since) if gate.classifier.failure_result is not None else ""
+    )
     text = template.format(
         parameters=signature.parameters,
         arguments=signature.arguments,
@@ -249,8 +264,12 @@ def _code(source: str, parameters: str) -> CodeType:
     outer = f"def _recloser_make({', '.join(_CELLS)}):\n{body}"
     linecache.cache[name] = (len(outer), None, outer.splitlines(keepends=True), name)
     module = compile(outer, name, "exec", dont_inherit=True)
-    make = next(constant for constant in module.co_consts if isinstance(constant, CodeType))
-    return next(constant for constant in make.co_consts if isinstance(constant, CodeType))
+    make = next(
+        constant for constant in module.co_consts if isinstance(constant, CodeType)
+    )
+    return next(
+        constant for constant in make.co_consts if isinstance(constant, CodeType)
+    )
 
 
 _shapes: list[str] = []
@@ -310,7 +329,8 @@ def _arguments(names: Mapping[str, inspect.Parameter]) -> Iterator[str]:
 
 def _packed(names: Mapping[str, inspect.Parameter]) -> str:
     """Write the arguments as a tuple and a dict, for the calls that are not fast."""
-    positional, keywords = [], []
+    positional: list[str] = []
+    keywords: list[str] = []
     for name, parameter in names.items():
         if parameter.kind is parameter.KEYWORD_ONLY:
             keywords.append(f"{name!r}: {name}")
@@ -322,7 +342,9 @@ def _packed(names: Mapping[str, inspect.Parameter]) -> str:
     return f"({' '.join(positional)}), {{{', '.join(keywords)}}}"
 
 
-def _defaults(names: Mapping[str, inspect.Parameter], *, keyword: bool) -> dict[str, Any]:
+def _defaults(
+    names: Mapping[str, inspect.Parameter], *, keyword: bool
+) -> dict[str, Any]:
     return {
         name: parameter.default
         for name, parameter in names.items()

@@ -45,7 +45,9 @@ class FakeClock:
         step = ranges.at_least("seconds", seconds, 0)
         with self._lock:
             self._now += step
-            due = {n: alarm for n, alarm in self._alarms.items() if alarm[0] <= self._now}
+            due = {
+                n: alarm for n, alarm in self._alarms.items() if alarm[0] <= self._now
+            }
             for number in due:
                 del self._alarms[number]
         for _, callback in sorted(due.values(), key=lambda alarm: alarm[0]):

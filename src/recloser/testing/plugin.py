@@ -1,6 +1,6 @@
-"""The pytest plugin. Nothing happens to a test that does not ask for a fixture, but one:
+"""The pytest plugin.
 
-an error that a predicate, listener or other callback of a breaker raises during a test
+Nothing happens to a test that does not ask for a fixture, but one thing: an error that a predicate, listener or other callback of a breaker raises during a test
 fails that test. In production it is logged and contained; a test should show it. Mark a
 test `recloser_allow_callback_errors` if it raises them on purpose.
 """

@@ -10,7 +10,7 @@ from .._runtime.registry import default_registry
 from .._runtime.switch import hold_off
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from .._runtime.breaker import CircuitBreaker
 
@@ -27,11 +27,11 @@ def force(breaker: CircuitBreaker, state: State) -> None:
     Raises:
         ValueError: It is no state.
     """
-    breaker._circuit.enter(State(state))  # noqa: SLF001 - what the public API keeps from production
+    breaker._circuit.enter(State(state))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - what the public API keeps from production
 
 
 @contextmanager
-def disabled() -> Iterator[None]:
+def disabled() -> Generator[None]:
     """Let every call through: living breakers of the default registry, and new ones.
 
     Breakers that were made before are reset at the end; those made inside stay disabled.
