@@ -433,6 +433,16 @@ def test_fallback_of_a_static_method_is_checked_too(shut):
         guard(staticmethod(look_up))
 
 
+@pytest.mark.parametrize("fallback", [acached, cached_pages, acached_pages])
+def test_call_refuses_a_fallback_of_another_kind(make, service, fallback):
+    payments = make()  # closed: it must not take an outage to find out
+
+    with pytest.raises(TypeError, match="must be of its kind"):
+        payments(fallback=fallback).call(look_up)
+
+    assert payments.snapshot().totals.calls == 0
+
+
 def test_method_passes_itself_to_its_fallback(shut):
     class Shop:
         def cached(self, key):

@@ -540,6 +540,44 @@ def test_async_exit_stack_enters_and_leaves(payments, loop):
     assert outcomes(payments) == (4, 1, 0)
 
 
+def test_block_in_an_exit_stack_that_outlives_its_period_changes_nothing(
+    payments, service, clock
+):
+    with payments:
+        pass
+
+    with suppress(OSError), ExitStack() as stack:
+        stack.enter_context(payments)
+        payments.trip()
+        clock.advance(10)
+        payments.call(service.answer)
+        raise OSError
+
+    assert payments.state is State.CLOSED
+    assert payments.snapshot().streak == 0
+    assert payments.snapshot().totals.failures == 0
+
+
+def test_block_in_an_async_exit_stack_that_outlives_its_period_changes_nothing(
+    payments, service, clock, loop
+):
+    async def main():
+        async with payments:
+            pass
+        with suppress(OSError):
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(payments)
+                payments.trip()
+                clock.advance(10)
+                payments.call(service.answer)
+                raise OSError
+
+    loop.run(main)
+
+    assert payments.state is State.CLOSED
+    assert payments.snapshot().totals.failures == 0
+
+
 def test_exit_stack_carries_a_probe(payments, clock):
     payments.trip()
     clock.advance(10)
@@ -595,6 +633,22 @@ def test_exit_stack_of_two_breakers_leaves_both(make):
 
 
 # -- lifetime ------------------------------------------------------------------------
+
+
+def test_breaker_is_kept_alive_by_the_block_that_uses_it():
+    with CircuitBreaker("payments", registry="none") as payments:
+        gc.collect()
+
+    assert payments.snapshot().totals.successes == 1
+
+
+def test_breaker_is_kept_alive_by_the_async_block_that_uses_it(loop):
+    async def main():
+        async with CircuitBreaker("payments", registry="none") as payments:
+            gc.collect()
+        return payments
+
+    assert loop.run(main).snapshot().totals.successes == 1
 
 
 def test_used_breaker_can_be_collected():

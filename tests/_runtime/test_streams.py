@@ -427,6 +427,26 @@ def test_failing_fallback_of_a_stream_is_no_evidence(make):
     assert outcomes(payments) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("payments", ["timed", "probe"], indirect=True)
+def test_interrupt_in_a_predicate_comes_out_after_the_stream_was_settled(
+    payments, clock
+):
+    def ask(error):
+        raise KeyboardInterrupt
+
+    @payments(ignore=ask)
+    def pages():
+        clock.advance(3)
+        yield 1
+        raise OSError
+
+    with pytest.raises(KeyboardInterrupt):
+        list(pages())
+
+    assert payments.snapshot().probes == 0
+    assert outcomes(payments) == (0, 0, 1)
+
+
 # -- cancellation --------------------------------------------------------------------
 
 
@@ -599,6 +619,47 @@ def test_late_failure_before_the_first_item_is_slow(make, clock):
 
     totals = payments.snapshot().totals
     assert (totals.failures, totals.slow) == (1, 1)
+
+
+def test_ignored_error_of_a_slow_stream_says_nothing(make, clock):
+    payments = make(trip=ConsecutiveFailures(1, slower_than=2), ignore=(KeyError,))
+
+    @payments
+    def pages():
+        clock.advance(3)
+        yield 1
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        list(pages())
+
+    assert payments.state is State.CLOSED
+    assert payments.snapshot().totals.slow == 0
+
+
+def test_stream_that_ends_late_without_an_item_is_slow(make, clock, loop):
+    def timed():
+        return make(trip=ConsecutiveFailures(1, slower_than=2))
+
+    payments, bank = timed(), timed()
+
+    @payments
+    def pages():
+        clock.advance(2)
+        return
+        yield
+
+    @bank
+    async def apages():
+        clock.advance(2)
+        return
+        yield
+
+    async def main():
+        return [item async for item in apages()]
+
+    assert list(pages()) == loop.run(main) == []
+    assert (payments.state, bank.state) == (State.OPEN, State.OPEN)
 
 
 def test_stream_in_a_time_window_counts_when_it_ends(make, clock):

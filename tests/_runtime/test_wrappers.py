@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 import gc
 import inspect
+import keyword
 import linecache
 import pickle
 import traceback
 import weakref
+from contextlib import aclosing
 from typing import Annotated
 
 import pytest
@@ -76,6 +79,10 @@ def our_words(rec, result, self, _x, *, call=1, gate=2, recorder=3, error=4, now
     return rec, result, self, _x, call, gate, recorder, error, now
 
 
+def middleware(request, next, *, repr=3):  # noqa: A002 - builtins of our template
+    return request, next, repr
+
+
 def none():
     return None
 
@@ -98,6 +105,7 @@ CALLS = [
     (star, (), {}),
     (star, (1, 2), {"self": 3, "_recloser": 4}),
     (our_words, (1, 2, 3, 4), {"gate": 9}),
+    (middleware, (1, 2), {}),
     (none, (), {}),
 ]
 
@@ -148,6 +156,52 @@ def test_signature_is_that_of_the_function(payments, function):
     assert inspect.signature(guarded, follow_wrapped=False).parameters.keys() == (
         inspect.signature(function).parameters.keys()
     )
+
+
+NAMES = [name for name in dir(builtins) if not keyword.iskeyword(name)]
+NAMES.remove("__debug__")  # the one that no parameter can have
+
+
+def of_builtins(define, verb):
+    """Return a function whose parameters are called like all the builtins."""
+    names = ", ".join(NAMES)
+    made = {}
+    exec(f"{define} function({names}): {verb} [{names}]", made)  # noqa: S102 - our names
+    return made["function"]
+
+
+@pytest.mark.parametrize("checked", [False, True])
+def test_no_parameter_collides_with_a_name_that_the_template_uses(make, loop, checked):
+    values = list(range(len(NAMES)))
+    for trip in TRIPS.values():
+        options = {"failure_result": lambda result: False} if checked else {}
+        payments = make(trip=trip, **options)
+        plain = payments(of_builtins("def", "return"))
+        coroutine = payments(of_builtins("async def", "return"))
+        generator = payments(of_builtins("def", "yield"))
+        stream = payments(of_builtins("async def", "yield"))
+
+        async def first(stream=stream):
+            async with aclosing(stream(*values)) as items:
+                return await anext(items)
+
+        assert plain(*values) == values
+        assert loop.run(coroutine, *values) == values
+        assert loop.run(first) == values
+        assert list(generator(*values)) == [values]
+        assert payments.snapshot().totals.successes == 4
+
+
+def test_declared_signature_does_not_change_what_arrives(payments):
+    def free(*args, **kwargs):
+        return args, kwargs
+
+    free.__signature__ = inspect.signature(lambda first, *, second="default": 0)
+    guarded = payments(free)
+
+    assert guarded(1) == ((1,), {})
+    assert guarded(first=1, second=2) == ((), {"first": 1, "second": 2})
+    assert inspect.signature(guarded) == inspect.signature(free)
 
 
 def test_defaults_are_the_very_same_objects(payments):
