@@ -50,38 +50,47 @@ EXCLUSIONS: Final = {
 NAMES: Final = ("OPEN", "HALF_OPEN", "CLOSED")
 
 
+class RecordingBooks:
+    """A storage as users write them, which notes what is written and fails if told to."""
+
+    def __init__(self, log: list[Any], state: Any) -> None:
+        self.log = log
+        self.values = {"state": state, "opened_at": None, "counter": 0}
+        self.broken = ""
+
+    def use(self, how: str) -> None:
+        if how == self.broken:
+            raise ConnectionError(how)
+
+    def increment_counter(self) -> None:
+        self.write("counter", self.values["counter"] + 1)
+
+    def reset_counter(self) -> None:
+        self.write("counter", 0)
+
+    def write(self, name: str, value: Any) -> None:
+        self.use(f"write {name}")
+        self.log.append(f"write {name} {shown(value)}")
+        self.values[name] = value
+
+    def read(self, name: str) -> Any:
+        self.use(f"read {name}")
+        return self.values[name]
+
+    counter = property(lambda self: self.read("counter"))
+    state = property(
+        lambda self: self.read("state"),
+        lambda self, value: self.write("state", value),
+    )
+    opened_at = property(
+        lambda self: self.read("opened_at"),
+        lambda self, value: self.write("opened_at", value),
+    )
+
+
 def recording_storage(package: ModuleType, log: list[Any], state: Any) -> Any:
-    """Return a storage as users write them, which notes what is written to it."""
-
-    class Storage(package.storage.base.CircuitBreakerStorage):  # type: ignore[name-defined]
-        def __init__(self) -> None:
-            super().__init__("recording")
-            self.values = {"state": state, "opened_at": None}
-            self.failures = 0
-
-        def increment_counter(self) -> None:
-            log.append("count")
-            self.failures += 1
-
-        def reset_counter(self) -> None:
-            log.append("reset")
-            self.failures = 0
-
-        def write(self, name: str, value: Any) -> None:
-            log.append(f"write {name} {shown(value)}")
-            self.values[name] = value
-
-        counter = property(lambda self: self.failures)
-        state = property(
-            lambda self: self.values["state"],
-            lambda self, value: self.write("state", value),
-        )
-        opened_at = property(
-            lambda self: self.values["opened_at"],
-            lambda self, value: self.write("opened_at", value),
-        )
-
-    return Storage()
+    base = package.storage.base.CircuitBreakerStorage
+    return type("Storage", (RecordingBooks, base), {})(log, state)
 
 
 def recording_listener(package: ModuleType, log: list[Any], raises: str) -> Any:
@@ -180,9 +189,14 @@ class Run:
             result: Any = getattr(self, action[0])(*action[1:])
         except BaseException as error:  # noqa: BLE001  compared, whatever it is
             result = described(error)
+        broken, self.storage.broken = getattr(self.storage, "broken", ""), ""
+        seen = result, *self.seen()
+        self.storage.broken = broken
+        return seen
+
+    def seen(self) -> tuple[Any, ...]:
         storage, breaker = self.storage, self.breaker
         return (
-            result,
             tuple(self.log),
             (shown(storage.state), storage.counter, storage.opened_at),
             (shown(breaker.current_state), breaker.fail_counter),
@@ -266,6 +280,10 @@ class Run:
         """Write the storage as another process does."""
         self.storage.state = self.states[state]
 
+    def break_storage(self, how: str) -> None:
+        """Let the storage fail at one thing from now on. Only a storage of one's own."""
+        self.storage.broken = how
+
     def exclude(self, name: str, add: bool) -> Any:  # noqa: FBT001
         change = "add" if add else "remove"
         getattr(self.breaker, f"{change}_excluded_exception")(EXCLUSIONS[name])
@@ -327,6 +345,19 @@ actions = st.one_of(
     ),
     st.tuples(st.just("exclude"), st.sampled_from(sorted(EXCLUSIONS)), st.booleans()),
     st.tuples(st.just("judge"), errors, texts),
+)
+breaking = st.tuples(
+    st.just("break_storage"),
+    st.sampled_from(
+        (
+            "",
+            "read counter",
+            "write counter",
+            "read opened_at",
+            "write opened_at",
+            "write state",
+        )
+    ),
 )
 raising = st.sampled_from(
     ("", "", "", "before", "success", "failure", "change", "change CLOSED to OPEN")

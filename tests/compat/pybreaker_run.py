@@ -49,47 +49,60 @@ EXCLUSIONS: Final = {
 NAMES: Final = ("open", "half-open", "closed")
 
 
+class RecordingBooks:
+    """A storage as users write them, which notes what is written and fails if told to."""
+
+    def __init__(self, log: list[Any], state: str) -> None:
+        self.log = log
+        self.values = {"state": state, "opened_at": None}
+        self.counts = {"fail": 0, "success": 0}
+        self.broken = ""
+
+    def use(self, how: str) -> None:
+        if how == self.broken:
+            raise ConnectionError(how)
+
+    def change(self, what: str, name: str) -> None:
+        self.use(f"{what} {name}")
+        self.log.append(f"{what} {name}")
+        self.counts[name] = self.counts[name] + 1 if what == "count" else 0
+
+    def increment_counter(self) -> None:
+        self.change("count", "fail")
+
+    def reset_counter(self) -> None:
+        self.change("reset", "fail")
+
+    def increment_success_counter(self) -> None:
+        self.change("count", "success")
+
+    def reset_success_counter(self) -> None:
+        self.change("reset", "success")
+
+    def write(self, name: str, value: Any) -> None:
+        self.use(f"write {name}")
+        self.log.append(f"write {name} {value}")
+        self.values[name] = value
+
+    def read(self, values: dict[str, Any], name: str) -> Any:
+        self.use(f"read {name}")
+        return values[name]
+
+    counter = property(lambda self: self.read(self.counts, "fail"))
+    success_counter = property(lambda self: self.read(self.counts, "success"))
+    state = property(
+        lambda self: self.read(self.values, "state"),
+        lambda self, value: self.write("state", value),
+    )
+    opened_at = property(
+        lambda self: self.read(self.values, "opened_at"),
+        lambda self, value: self.write("opened_at", value),
+    )
+
+
 def recording_storage(module: ModuleType, log: list[Any], state: str) -> Any:
-    """Return a storage as users write them, which notes what is written to it."""
-
-    class Storage(module.CircuitBreakerStorage):  # type: ignore[name-defined]
-        def __init__(self) -> None:
-            super().__init__("recording")
-            self.values = {"state": state, "opened_at": None}
-            self.counts = {"fail": 0, "success": 0}
-
-        def change(self, what: str, name: str) -> None:
-            log.append(f"{what} {name}")
-            self.counts[name] = self.counts[name] + 1 if what == "count" else 0
-
-        def increment_counter(self) -> None:
-            self.change("count", "fail")
-
-        def reset_counter(self) -> None:
-            self.change("reset", "fail")
-
-        def increment_success_counter(self) -> None:
-            self.change("count", "success")
-
-        def reset_success_counter(self) -> None:
-            self.change("reset", "success")
-
-        def write(self, name: str, value: Any) -> None:
-            log.append(f"write {name} {value}")
-            self.values[name] = value
-
-        counter = property(lambda self: self.counts["fail"])
-        success_counter = property(lambda self: self.counts["success"])
-        state = property(
-            lambda self: self.values["state"],
-            lambda self, value: self.write("state", value),
-        )
-        opened_at = property(
-            lambda self: self.values["opened_at"],
-            lambda self, value: self.write("opened_at", value),
-        )
-
-    return Storage()
+    base = module.CircuitBreakerStorage
+    return type("Storage", (RecordingBooks, base), {})(log, state)
 
 
 def recording_listener(module: ModuleType, log: list[Any], raises: str) -> Any:
@@ -176,9 +189,14 @@ class Run:
             result: Any = getattr(self, action[0])(*action[1:])
         except BaseException as error:  # noqa: BLE001  compared, whatever it is
             result = described(error)
+        broken, self.storage.broken = getattr(self.storage, "broken", ""), ""
+        seen = result, *self.seen()
+        self.storage.broken = broken
+        return seen
+
+    def seen(self) -> tuple[Any, ...]:
         storage, breaker = self.storage, self.breaker
         return (
-            result,
             tuple(self.log),
             (storage.state, storage.counter, storage.success_counter),
             storage.opened_at,
@@ -230,6 +248,10 @@ class Run:
     def elsewhere(self, state: str) -> None:
         """Write the storage as another process does."""
         self.storage.state = state
+
+    def break_storage(self, how: str) -> None:
+        """Let the storage fail at one thing from now on. Only a storage of one's own."""
+        self.storage.broken = how
 
     def exclude(self, name: str, add: bool) -> Any:  # noqa: FBT001
         change = "add" if add else "remove"
@@ -307,6 +329,23 @@ actions = st.one_of(
     ),
     st.tuples(st.just("exclude"), st.sampled_from(sorted(EXCLUSIONS)), st.booleans()),
     st.tuples(st.just("judge"), errors, texts),
+)
+breaking = st.tuples(
+    st.just("break_storage"),
+    st.sampled_from(
+        (
+            "",
+            "count fail",
+            "reset fail",
+            "count success",
+            "reset success",
+            "read fail",
+            "read success",
+            "read opened_at",
+            "write opened_at",
+            "write state",
+        )
+    ),
 )
 raising = st.sampled_from(
     ("", "", "", "before", "success", "failure", "change", "change closed to open")

@@ -202,7 +202,7 @@ def test_while_the_state_changes_the_current_one_is_still_the_old_one() -> None:
 def test_a_state_that_is_set_lasts_until_the_next_read() -> None:
     breaker = CircuitBreaker()
 
-    breaker.state = OPEN  # type: ignore[assignment]
+    breaker.state = OPEN
     kept = breaker._state.state
     read = breaker.state.state
 

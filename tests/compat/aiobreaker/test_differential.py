@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recloser.compat import aiobreaker as ours
-from tests.compat.aiobreaker_run import Run, actions, options
+from tests.compat.aiobreaker_run import Run, actions, breaking, options
 from tests.compat.pybreaker_clock import WallClock
 
 SEQUENCES: Final = max(2_000, settings().max_examples)
@@ -33,7 +33,7 @@ def clock() -> Generator[WallClock]:
 
 
 @settings(max_examples=SEQUENCES)
-@given(options, st.lists(actions, max_size=30))
+@given(options, st.lists(actions | breaking, max_size=30))
 def test_one_call_at_a_time_nobody_can_tell_it_from_the_original(
     clock: WallClock, options: dict[str, Any], actions: list[tuple[Any, ...]]
 ) -> None:

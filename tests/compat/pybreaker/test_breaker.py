@@ -121,7 +121,7 @@ def test_a_state_that_is_set_lasts_until_the_next_read() -> None:
     listener = Hearing()
     breaker = CircuitBreaker(listeners=[listener])
 
-    breaker.state = "open"  # type: ignore[assignment]
+    breaker.state = "open"
     current = breaker.current_state
     name = breaker.state.name
 

@@ -208,6 +208,40 @@ def test_a_rejection_says_who_opened_the_circuit(
     assert refusal.value.name == ""
 
 
+def test_opening_by_hand_forgets_the_failure_that_opened_it_before() -> None:
+    breaker = CircuitBreaker(fail_max=1)
+    fail(breaker)
+    breaker.open()
+
+    with pytest.raises(CircuitBreakerError) as refusal:
+        breaker.call(up)
+
+    assert (refusal.value.reason, refusal.value.last_failure) == (
+        "opened by hand",
+        None,
+    )
+
+
+def test_an_error_that_cannot_be_shown_opens_the_circuit_all_the_same() -> None:
+    class Unspeakable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    def fails() -> None:
+        raise Unspeakable
+
+    breaker = CircuitBreaker(fail_max=1)
+
+    with pytest.raises(CircuitBreakerError) as tripped:
+        breaker.call(fails)
+
+    assert tripped.value.last_failure is not None
+    assert (tripped.value.last_failure.type, tripped.value.last_failure.message) == (
+        "Unspeakable",
+        "",
+    )
+
+
 def foreign() -> CircuitMemoryStorage:
     storage = CircuitMemoryStorage("open")
     storage.opened_at = datetime.now(UTC)

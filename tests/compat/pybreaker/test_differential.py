@@ -18,7 +18,13 @@ from hypothesis import strategies as st
 
 from recloser.compat import pybreaker as ours
 from tests.compat.pybreaker_clock import WallClock
-from tests.compat.pybreaker_run import Run, actions, awaited_actions, options
+from tests.compat.pybreaker_run import (
+    Run,
+    actions,
+    awaited_actions,
+    breaking,
+    options,
+)
 
 SEQUENCES: Final = max(2_000, settings().max_examples)
 
@@ -39,7 +45,7 @@ def loop() -> Generator[asyncio.AbstractEventLoop]:
 
 
 @settings(max_examples=SEQUENCES)
-@given(options, st.lists(actions, max_size=30))
+@given(options, st.lists(actions | breaking, max_size=30))
 def test_one_call_at_a_time_nobody_can_tell_it_from_the_original(
     clock: WallClock, options: dict[str, Any], actions: list[tuple[Any, ...]]
 ) -> None:

@@ -113,25 +113,36 @@ def test_half_open_lets_one_call_through_at_a_time() -> None:
     assert breaker.current_state == "closed"
 
 
-@pytest.mark.parametrize(
-    "end",
-    [
-        pytest.param(str, id="success"),
-        pytest.param(lambda: {}["missing"], id="excluded error"),
-    ],
-)
-def test_a_trial_that_ended_gives_its_place_back(end: Callable[[], object]) -> None:
+def test_a_trial_that_ended_gives_its_place_back() -> None:
     breaker = half_open(success_threshold=3, exclude=[KeyError])
 
-    for _ in range(2):
-        try:
-            breaker.call(end)
-        except KeyError:
-            continue
+    breaker.call(str)
+    with pytest.raises(KeyError) as kept:
+        breaker.call(failing)
     with ThreadPoolExecutor(1) as pool:
         pool.submit(breaker.call, str).result(PATIENCE)
 
+    assert kept.value.args == (
+        "down",
+    )  # as long as it lives, so does the trial's frame
     assert breaker.current_state == "closed"
+
+
+def test_a_trial_that_could_not_reopen_the_circuit_gives_its_place_back() -> None:
+    class Broken(CircuitBreakerListener):
+        def state_change(self, cb: Any, old_state: Any, new_state: Any) -> None:
+            raise LookupError("listener")
+
+    breaker = half_open()
+    breaker.add_listener(Broken())
+
+    with pytest.raises(LookupError) as kept:
+        breaker.call(failing)
+    breaker.remove_listener(breaker.listeners[0])
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(breaker.call, str).result(PATIENCE)
+
+    assert (kept.value.args, result) == (("listener",), "")
 
 
 def test_a_trial_whose_listener_or_predicate_raises_gives_its_place_back() -> None:
@@ -260,6 +271,23 @@ def test_a_late_success_does_not_close_the_circuit_that_opened_meanwhile() -> No
     assert result == "held"
     assert breaker.current_state == "open"
     assert listener.heard == ["success"]
+
+
+def test_a_failed_trial_of_an_earlier_half_open_does_not_reopen_the_next_one() -> None:
+    listener = Hearing()
+    breaker = half_open(listeners=[listener])
+    late = KeyError("late")
+
+    with HeldCall(breaker, late) as held:
+        breaker.open()
+        breaker.half_open()
+        listener.heard.clear()
+        with pytest.raises(KeyError) as raised:
+            held.end()
+
+    assert raised.value is late
+    assert (breaker.current_state, breaker.fail_counter) == ("half-open", 0)
+    assert listener.heard == [f"failure {late}"]
 
 
 def test_a_late_success_does_not_clear_the_count_of_the_next_closed_period() -> None:
