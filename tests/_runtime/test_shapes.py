@@ -342,7 +342,7 @@ def test_guards_of_two_breakers_can_be_stacked(make):
 
 
 def test_wrong_options_of_a_guard_are_refused(make):
-    with pytest.raises(TypeError, match=r"no option 'retries'.*fallback, wait"):
+    with pytest.raises(TypeError, match="'retries'"):
         make()(retries=3)
 
 
