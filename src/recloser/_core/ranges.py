@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+_LONGEST = 1e12  # beyond it a clock's fractions are lost, and jitter could reach infinity
+
 
 def whole(name: str, value: object, minimum: int = 1) -> int:
     """Return `value` if it is a whole number of at least `minimum`."""
@@ -78,7 +80,8 @@ def duration(name: str, value: object) -> float:
     except TypeError:
         msg = f"{name} must be seconds or a timedelta, got {value!r}"
         raise TypeError(msg) from None
-    if result < 0:
-        msg = f"{name} must be more than 0 seconds, got {value!r}"
+    if not 0 <= result <= _LONGEST:
+        rule = "more than 0 seconds" if result < 0 else f"at most {_LONGEST:g} seconds"
+        msg = f"{name} must be {rule}, got {value!r}"
         raise ValueError(msg)
     return result

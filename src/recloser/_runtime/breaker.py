@@ -159,7 +159,8 @@ class CircuitBreaker(metaclass=BlockType):
         _check_registry(registry)
         settings = _changed(policy, changes)
         circuit = Circuit(name, settings, _clock(clock), state)
-        circuit.publisher.set(listeners)
+        given = tuple(listeners)
+        circuit.publisher.change(lambda _: given)
         classifier = classifier_for(
             USUAL,
             ignore=ignore,
@@ -381,18 +382,19 @@ class CircuitBreaker(metaclass=BlockType):
         Raises:
             TypeError, ValueError: A value is bad; nothing was changed.
         """
-        base = changes.pop("policy", None) or self.policy
-        self._circuit.reconfigure(_changed(base, changes))
+        whole = changes.pop("policy", None)
+        self._circuit.reconfigure(lambda policy: _changed(whole or policy, changes))
 
     def add_listener(self, listener: Listener) -> None:
         """Tell one more listener of what happens from now on."""
-        self._circuit.publisher.set((*self._circuit.publisher.listeners, listener))
+        self._circuit.publisher.change(lambda before: (*before, listener))
         listen(self._circuit)
 
     def remove_listener(self, listener: Listener) -> None:
         """Tell a listener no longer; unknown ones are ignored."""
-        listeners = self._circuit.publisher.listeners
-        self._circuit.publisher.set(other for other in listeners if other != listener)
+        self._circuit.publisher.change(
+            lambda before: (other for other in before if other != listener)
+        )
         listen(self._circuit)
 
     # -- as a value ------------------------------------------------------------------
@@ -477,4 +479,4 @@ def _attach(circuit: Circuit, share: LinkProtocol) -> None:
         circuit.name, lambda word: circuit.adopt(share, share.origin, word)
     )
     if listener is not None:
-        circuit.publisher.set((*circuit.publisher.listeners, listener))
+        circuit.publisher.change(lambda before: (*before, listener))

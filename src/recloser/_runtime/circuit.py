@@ -469,22 +469,27 @@ class Circuit:
 
     def adopt(self, source: object, origin: Any, word: Word) -> None:
         """Take in a word that a link brought."""
-        links = self._links = self._links or {}
-
         now = self.now()
         with self._lock:
+            links = self._links = self._links or {}
             link = links.get(source) or Link(origin=origin)
             if rules.is_news(link, word):
                 links[source] = link.replace(last=word)
-            events = self._swap(
-                lambda phase: rules.adopt(self.policy, phase, link, word, now), now
-            )
+
+            def accept(phase: Phase) -> Phase:
+                newest = links.get(source)
+                if newest is not None and newest.last is not word:
+                    return phase  # a newer word came while this one was being taken in
+                return rules.adopt(self.policy, phase, link, word, now)
+
+            events = self._swap(accept, now)
         self._publish(events)
 
-    def reconfigure(self, policy: Policy) -> None:
+    def reconfigure(self, change: Callable[[Policy], Policy]) -> None:
         """Swap the policy; state stays, and evidence of windows that stay."""
         now = self.now()
         with self._lock:
+            policy = change(self.policy)
             self._configure(policy)
             recorder = self.current[1]
             if recorder is not None:
@@ -536,7 +541,9 @@ class Circuit:
             after,
             following,
         )  # made first: only the comparison may precede the store
+        self.ticket.cell_contents = None  # "ask": right in every phase, should this be torn
         if self.current[0] is not before:
+            self._sync()
             return ()
         self.current = current
         if recorder is not None and following is not recorder:

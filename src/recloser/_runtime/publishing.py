@@ -35,7 +35,8 @@ _HANDOVER = (
 )
 
 
-_NOBODY: Mapping[type[Event], tuple[Callable[[Any], object], ...]] = {}
+_Table = Mapping[type[Event], tuple[Callable[[Any], object], ...]]
+_NOBODY: tuple[tuple[Listener, ...], _Table] = ((), {})
 
 
 class Publisher:
@@ -45,40 +46,45 @@ class Publisher:
     listener may add or remove listeners.
     """
 
-    __slots__ = ("_failures", "_table", "listeners", "name")
+    __slots__ = ("_failures", "_heard", "name")
 
     def __init__(self, name: str) -> None:
         """Begin with nobody listening."""
         self.name = name
         self._failures = 0
-        self.listeners: tuple[Listener, ...] = ()
-        self._table: Mapping[type[Event], tuple[Callable[[Any], object], ...]] = _NOBODY
+        self._heard = _NOBODY
 
     @property
     def callback_errors(self) -> int:
         """How often a predicate, listener or fallback of the user's raised."""
         return self._failures
 
-    def set(self, listeners: Iterable[Listener]) -> None:
-        """Replace all listeners; refuse the lot if one is no listener."""
-        wanted = tuple(listeners)
-        if not wanted:
-            self.listeners, self._table = (), _NOBODY
-            return
-        methods = [_methods(listener) for listener in wanted]
-        table: dict[type[Event], tuple[Callable[[Any], object], ...]] = {}
-        for found in methods:
-            for kind, method in found.items():
-                table[kind] = (*table.get(kind, ()), method)
-        self.listeners, self._table = wanted, table
+    def change(self, change: Callable[[tuple[Listener, ...]], Iterable[Listener]]) -> None:
+        """Replace the listeners by what `change` makes of them; refuse all or none.
+
+        Safe for threads, and for a finaliser that comes in between: it is done again if
+        somebody else changed them meanwhile.
+        """
+        while True:
+            before = self._heard
+            listeners = tuple(change(before[0]))
+            after = (listeners, _table(listeners))
+            if self._heard is before:
+                self._heard = after
+                return
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Who is told, in order."""
+        return self._heard[0]
 
     def wants(self, kind: type[Event]) -> bool:
         """Tell whether anybody listens, so that nobody makes events in vain."""
-        return kind in self._table
+        return kind in self._heard[1]
 
     def publish(self, event: Event) -> None:
         """Tell everybody who listens to this kind of event, one after the other."""
-        for method in self._table.get(type(event), ()):
+        for method in self._heard[1].get(type(event), ()):
             try:
                 method(event)
             except Exception as error:  # noqa: BLE001 - the listener's, not the caller's
@@ -106,6 +112,14 @@ class Publisher:
                 name=self.name, epoch=epoch, at=now, callback=callback, failure=failure
             )
             self.publish(event)
+
+
+def _table(listeners: Iterable[Listener]) -> _Table:
+    table: dict[type[Event], tuple[Callable[[Any], object], ...]] = {}
+    for found in map(_methods, listeners):
+        for kind, method in found.items():
+            table[kind] = (*table.get(kind, ()), method)
+    return table
 
 
 def _methods(listener: Listener) -> dict[type[Event], Callable[[Any], object]]:

@@ -10,12 +10,20 @@ import functools
 import sys
 from collections.abc import Callable
 from enum import Enum, auto
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, ModuleType
 
 from .._core.errors import ShapeError
 from .._core.hints import Any
 
 AnyCallable = Callable[..., Any]
+
+
+@functools.cache
+def _inspect() -> ModuleType:
+    """Import it once: at shutdown it could not be imported any more."""
+    import inspect
+
+    return inspect
 
 
 class Shape(Enum):
@@ -33,8 +41,7 @@ def shape_of(target: object) -> Shape:
     Raises:
         TypeError: It cannot be guarded.
     """
-    import inspect
-
+    inspect = _inspect()
     refusal = _refusal(target)
     if refusal:
         msg = f"cannot guard {target!r}: {refusal}"
@@ -49,15 +56,13 @@ def shape_of(target: object) -> Shape:
 
 def is_async_callable(target: object) -> bool:
     """Tell whether calling `target` gives a coroutine."""
-    import inspect
-
+    inspect = _inspect()
     return any(map(inspect.iscoroutinefunction, (target, _code_bearer(target))))
 
 
 def _is_generator_based_coroutine(target: object) -> bool:
     """Tell whether `types.coroutine` made it: awaited, though written as a generator."""
-    import inspect
-
+    inspect = _inspect()
     flags = getattr(getattr(target, "__code__", None), "co_flags", 0)
     return isinstance(flags, int) and bool(flags & inspect.CO_ITERABLE_COROUTINE)
 

@@ -44,7 +44,8 @@ class Watch:
         self.dropped = 0
         """Events that a full buffer pushed out."""
         self._listener = _weakly(self)
-        circuit.publisher.set((*circuit.publisher.listeners, self._listener))
+        listener = self._listener
+        circuit.publisher.change(lambda before: (*before, listener))
         weakref.finalize(self, _stop, circuit.publisher, self._listener).atexit = False
 
     def _take(self, event: Event) -> None:
@@ -96,4 +97,6 @@ def _weakly(watch: Watch) -> Callable[[Event], None]:
 
 
 def _stop(publisher: Publisher, listener: Callable[[Event], None]) -> None:
-    publisher.set(other for other in publisher.listeners if other is not listener)
+    publisher.change(
+        lambda before: (other for other in before if other is not listener)
+    )

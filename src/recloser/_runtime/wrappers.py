@@ -253,7 +253,7 @@ def _source(shape: Shape, signature: Signature, gate: Gate) -> str:
     return "".join(line for line in text.splitlines(keepends=True) if line.strip())
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.cache  # for good, as `linecache` keeps what it was given
 def _code(source: str, parameters: str) -> CodeType:
     """Compile one shape, once, and let tracebacks show it."""
     import linecache  # here: it brings `tokenize` and `re`, a third of our import time
