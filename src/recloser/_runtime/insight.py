@@ -161,7 +161,7 @@ def explain(circuit: Circuit) -> str:
             f"The last failure was {now.last_failure.type}, {in_words(age)} ago."
         )
     sentences.append(f"It trips on {circuit.policy.trip}.")
-    sentences.extend(_remarks(now))
+    sentences.extend(_remarks(circuit, now))
     return " ".join(sentences)
 
 
@@ -184,9 +184,10 @@ def _state_sentence(circuit: Circuit, phase: Phase, now: Snapshot) -> str:
         return f"{name} is forced open ({phase.reason}): every call is rejected until reset()."
     if isinstance(phase, Disabled):
         return f"{name} is disabled: calls go through and nothing is counted, until reset()."
-    would = f"it would have tripped {phase.trips} times" + (
-        f", last for this reason: {phase.reason}" if phase.trips else ""
-    )
+    times = {0: "not have tripped yet", 1: "have tripped once"}
+    would = f"it would {times.get(phase.trips, f'have tripped {phase.trips} times')}"
+    if phase.trips:
+        would += f", last for this reason: {phase.reason}"
     return f"{name} only observes: calls go through, and {would}."
 
 
@@ -196,18 +197,23 @@ def _half_open_sentence(circuit: Circuit, phase: HalfOpen, name: str) -> str:
     return f"{name} is half-open (it opened for this reason: {phase.reason}): {done}, {out}; other calls are rejected."
 
 
-def _remarks(now: Snapshot) -> list[str]:
+def _remarks(circuit: Circuit, now: Snapshot) -> list[str]:
     remarks: list[str] = []
     if now.cancelled:
-        remarks.append(
-            f"{now.cancelled} calls were cancelled and count for nothing; put the timeout "
-            "inside the guarded function, or set slower_than."
-        )
+        cancelled = _how_many(now.cancelled, "call was", "calls were") + " cancelled"
+        if circuit.policy.trip.slow_limit is None:
+            way_out = "put the timeout inside the guarded function, or set slower_than"
+            remarks.append(f"{cancelled} and count for nothing; {way_out}.")
+        else:
+            remarks.append(f"{cancelled}, which says nothing unless it was slow.")
     if now.callback_errors:
-        remarks.append(
-            f"{now.callback_errors} errors came from your own callbacks; see the log."
-        )
+        errors = _how_many(now.callback_errors, "error", "errors")
+        remarks.append(f"{errors} came from your own callbacks; see the log.")
     return remarks
+
+
+def _how_many(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"
 
 
 def describe(circuit: Circuit) -> str:
