@@ -199,13 +199,19 @@ def _half_open_sentence(circuit: Circuit, phase: HalfOpen, name: str) -> str:
 
 def _remarks(circuit: Circuit, now: Snapshot) -> list[str]:
     remarks: list[str] = []
-    if now.cancelled:
-        cancelled = _how_many(now.cancelled, "call was", "calls were") + " cancelled"
-        if circuit.policy.trip.slow_limit is None:
-            way_out = "put the timeout inside the guarded function, or set slower_than"
-            remarks.append(f"{cancelled} and count for nothing; {way_out}.")
-        else:
-            remarks.append(f"{cancelled}, which says nothing unless it was slow.")
+    if now.cancelled and circuit.policy.trip.slow_limit is None:
+        cancelled = _how_many(
+            now.cancelled,
+            "call was cancelled and counts",
+            "calls were cancelled and count",
+        )
+        remarks.append(
+            f"{cancelled} for nothing; put the timeout inside the guarded function, "
+            "or set slower_than."
+        )
+    elif now.cancelled:
+        cancelled = _how_many(now.cancelled, "call was", "calls were")
+        remarks.append(f"{cancelled} cancelled, which says nothing unless it was slow.")
     if now.callback_errors:
         errors = _how_many(now.callback_errors, "error", "errors")
         remarks.append(f"{errors} came from your own callbacks; see the log.")
