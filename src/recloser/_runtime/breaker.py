@@ -23,12 +23,13 @@ from .classify import USUAL, classifier_for
 from .gate import Gate
 from .guards import Guard, decorate
 from .insight import describe, explain, snapshot
+from .links import attach
 from .managers import SLOTS, Blocks, BlockType
 from .permits import Permit
 from .registry import Registry, default_registry
 from .switch import is_disabled
 from .taps import listen
-from .vocabulary import unknown_option
+from .vocabulary import unknown_guard_option, unknown_option
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -174,7 +175,7 @@ class CircuitBreaker(metaclass=BlockType):
         Blocks(self, self._gate)
         listen(circuit)
         if share is not None:
-            _attach(circuit, share)
+            attach(circuit, share)
         if not isinstance(registry, str):
             registry.add(self)
 
@@ -185,6 +186,7 @@ class CircuitBreaker(metaclass=BlockType):
     @overload
     def __call__(
         self,
+        /,
         *,
         fallback: Callable[..., R2],
         ignore: ErrorTests = ...,
@@ -197,6 +199,7 @@ class CircuitBreaker(metaclass=BlockType):
     @overload
     def __call__(
         self,
+        /,
         *,
         ignore: ErrorTests = ...,
         successes: ErrorTests = ...,
@@ -217,6 +220,7 @@ class CircuitBreaker(metaclass=BlockType):
         failure_result: Any = None,
         retry_after: Any = None,
         wait: Any = None,
+        **unknown: Never,
     ) -> Any:
         """Guard a function, or make a guard with other options on this circuit.
 
@@ -235,6 +239,8 @@ class CircuitBreaker(metaclass=BlockType):
         Raises:
             TypeError: The function cannot be guarded; the message says what to do.
         """
+        for option in unknown:
+            raise unknown_guard_option(option)
         if function is not None:
             return decorate(self, self._gate, function)
         options = {
@@ -458,8 +464,7 @@ def _clock(clock: object) -> Callable[[], float]:
 
 
 def _changed(policy: Policy | None, changes: Mapping[str, Any]) -> Policy:
-    given_policy: object = policy
-    if given_policy is not None and not isinstance(given_policy, Policy):
+    if policy is not None and not isinstance(cast("object", policy), Policy):
         msg = f"policy must be a Policy, got {policy!r}"
         raise TypeError(msg)
     given = {key: value for key, value in changes.items() if value is not None}
@@ -469,14 +474,3 @@ def _changed(policy: Policy | None, changes: Mapping[str, Any]) -> Policy:
 
 
 _DEFAULT = Policy()
-
-
-def _attach(circuit: Circuit, share: LinkProtocol) -> None:
-    if not callable(getattr(share, "attach", None)):
-        msg = f"share must be a link with an attach method, got {share!r}"
-        raise TypeError(msg)
-    listener = share.attach(
-        circuit.name, lambda word: circuit.adopt(share, share.origin, word)
-    )
-    if listener is not None:
-        circuit.publisher.change(lambda before: (*before, listener))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from .._core.hints import TYPE_CHECKING, Protocol
+import weakref
+
+from .._core.hints import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .._core.phases import Origin, Word
+    from .circuit import Circuit
 
 
 class LinkProtocol(Protocol):
@@ -25,3 +28,35 @@ class LinkProtocol(Protocol):
         Returns:
             A listener that is told of the breaker's transitions, or None.
         """
+        ...
+
+
+_sharing: weakref.WeakValueDictionary[str, Circuit] = weakref.WeakValueDictionary()
+
+
+def attach(circuit: Circuit, share: Any) -> None:  # checked here, typed by its protocol
+    """Join a circuit to a link, which holds it weakly.
+
+    Raises:
+        TypeError: It is no link.
+        ValueError: Another living breaker shares under this name with another policy:
+            they would trip each other by different rules.
+    """
+    if not callable(getattr(share, "attach", None)):
+        msg = f"share must be a link with an attach method, got {share!r}"
+        raise TypeError(msg)
+    other = _sharing.get(circuit.name)
+    if other is not None and other.policy != circuit.policy:
+        msg = f"{circuit.name!r} is shared already with another policy: {other.policy}"
+        raise ValueError(msg)
+    reference = weakref.ref(circuit)
+
+    def adopt(word: Word) -> None:
+        living = reference()
+        if living is not None:
+            living.adopt(share, share.origin, word)
+
+    listener = share.attach(circuit.name, adopt)
+    if listener is not None:
+        circuit.publisher.change(lambda before: (*before, listener))
+    _sharing[circuit.name] = circuit
