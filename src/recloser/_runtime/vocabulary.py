@@ -32,3 +32,11 @@ def unknown_option(name: str) -> TypeError:
             f"CircuitBreaker has no {name!r}: it is the word of {whose}; use {ours}"
         )
     return TypeError(f"CircuitBreaker has no option {name!r}")
+
+
+def unknown_guard_option(name: str) -> TypeError:
+    """Return the error for a keyword that no guard takes."""
+    return TypeError(
+        f"a guard has no option {name!r}: it takes fallback, wait, ignore, successes, "
+        "failures, failure_result and retry_after"
+    )
