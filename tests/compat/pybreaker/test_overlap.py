@@ -441,6 +441,33 @@ def test_a_cancelled_trial_is_no_evidence_and_frees_its_place(
     assert listener.heard == ["before", "before", "half-open to closed", "success"]
 
 
+def test_leaving_an_async_generator_half_way_closes_it_and_is_no_evidence() -> None:
+    listener = Hearing()
+    breaker = half_open()
+    breaker.add_listener(listener)
+    closed: list[bool] = []
+
+    @breaker
+    async def stream() -> AsyncGenerator[int]:
+        try:
+            yield 1
+        finally:
+            closed.append(True)
+
+    async def leaves() -> list[bool]:
+        numbers = stream()
+        await anext(numbers)
+        await numbers.aclose()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(breaker.call, str).result(PATIENCE)
+        return list(closed)
+
+    closed_by_then = asyncio.run(leaves())
+
+    assert closed_by_then == [True]
+    assert listener.heard == ["before", "before", "half-open to closed", "success"]
+
+
 def test_a_future_cancelled_before_its_first_step_leaves_nothing_behind() -> None:
     breaker = half_open()
 

@@ -116,6 +116,36 @@ def test_the_opening_time_is_whole_seconds_and_only_goes_forward(
     assert client.get("pybreaker:opened_at") == b"1893589200"
 
 
+def test_an_earlier_opening_time_does_not_overwrite_a_later_one_in_a_race(
+    server: Server, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = CircuitRedisStorage("closed", client)
+    now = datetime(2030, 1, 2, tzinfo=UTC)
+    later = now + timedelta(hours=1)
+    transaction = client.transaction
+
+    def raced(write: Any, *keys: str) -> Any:
+        def with_a_rival(pipe: Any) -> None:
+            get = pipe.get
+
+            def get_too_early(key: str) -> Any:
+                seen = get(key)
+                with server.client() as rival:
+                    CircuitRedisStorage("closed", rival).opened_at = later
+                return seen
+
+            pipe.get = get_too_early
+            write(pipe)
+            pipe.get = get
+
+        return transaction(with_a_rival, *keys)
+
+    monkeypatch.setattr(client, "transaction", raced)
+    storage.opened_at = now
+
+    assert storage.opened_at == later
+
+
 @pytest.mark.parametrize("fallback", ["closed", "open"])
 def test_a_state_that_vanished_starts_again_as_the_fallback(
     client: Any, fallback: str
