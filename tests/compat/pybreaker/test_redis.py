@@ -122,7 +122,7 @@ def test_an_earlier_opening_time_does_not_overwrite_a_later_one_in_a_race(
     storage = CircuitRedisStorage("closed", client)
     now = datetime(2030, 1, 2, tzinfo=UTC)
     later = now + timedelta(hours=1)
-    transaction = client.transaction
+    transaction, rivals = client.transaction, [later]
 
     def raced(write: Any, *keys: str) -> Any:
         def with_a_rival(pipe: Any) -> None:
@@ -131,7 +131,8 @@ def test_an_earlier_opening_time_does_not_overwrite_a_later_one_in_a_race(
             def get_too_early(key: str) -> Any:
                 seen = get(key)
                 with server.client() as rival:
-                    CircuitRedisStorage("closed", rival).opened_at = later
+                    while rivals:
+                        CircuitRedisStorage("closed", rival).opened_at = rivals.pop()
                 return seen
 
             pipe.get = get_too_early
