@@ -28,8 +28,10 @@ class Registry:
         self._newest: weakref.WeakValueDictionary[str, CircuitBreaker] = (
             weakref.WeakValueDictionary()
         )
-        self._all: weakref.WeakSet[CircuitBreaker] = weakref.WeakSet()
-
+        # Keeps the order of adding, which a WeakSet does not.
+        self._all: weakref.WeakKeyDictionary[CircuitBreaker, None] = (
+            weakref.WeakKeyDictionary()
+        )
         forks.watch(self)
 
     def after_fork(self) -> None:
@@ -40,17 +42,19 @@ class Registry:
         """Add a breaker; it becomes the one found under its name."""
         with self._lock:
             self._newest[breaker.name] = breaker
-            self._all.add(breaker)
+            self._all.pop(breaker, None)
+            self._all[breaker] = None
 
     def get(self, name: str) -> CircuitBreaker | None:
         """Return the newest living breaker of this name, or None."""
         newest = self._newest.get(name)
         if newest is not None:
             return newest
-        return next((breaker for breaker in self if breaker.name == name), None)
+        older = [breaker for breaker in self if breaker.name == name]
+        return older[-1] if older else None
 
     def __iter__(self) -> Iterator[CircuitBreaker]:
-        """Iterate over all living breakers, by name."""
+        """Iterate over all living breakers by name, the newest of a name last."""
         with self._lock:
             living = list(self._all)
         return iter(sorted(living, key=lambda breaker: breaker.name))
