@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .._core.states import State
 from .._runtime.registry import default_registry
-from .._runtime.switch import hold_off
+from .._runtime.switch import hold_off, is_disabled
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -34,7 +34,10 @@ def force(breaker: CircuitBreaker, state: State) -> None:
 def disabled() -> Generator[None]:
     """Let every call through: living breakers of the default registry, and new ones.
 
-    Breakers that were made before are reset at the end; those made inside stay disabled.
+    At the end those made before are reset, and so are those of the default registry that
+    were made inside, unless something else still holds them disabled: an enclosing
+    block, or RECLOSER_DISABLED. A breaker of no registry that was made inside stays
+    disabled.
     """
     living = list(default_registry)
     hold_off(+1)
@@ -44,5 +47,7 @@ def disabled() -> Generator[None]:
         yield
     finally:
         hold_off(-1)
-        for breaker in living:
-            breaker.reset()
+        if not is_disabled():
+            made = (b for b in default_registry if b.state is State.DISABLED)
+            for breaker in dict.fromkeys((*living, *made)):
+                breaker.reset()
