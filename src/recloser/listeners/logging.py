@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, final
 from .._core.states import State
 
 if TYPE_CHECKING:
-    from .._core.events import CallbackFailed, LateResult, ProbeLost, Rejected, Transition, WouldTrip
+    from .._core.events import (
+        CallbackFailed,
+        LateResult,
+        ProbeLost,
+        Rejected,
+        Transition,
+        WouldTrip,
+    )
 
 _SHUT = {State.OPEN, State.FORCED_OPEN}
 
@@ -41,19 +48,28 @@ class LoggingListener:
 
     def on_rejected(self, event: Rejected) -> None:
         """Log a rejection as a debug line."""
-        self._log(logging.DEBUG, f"{event.name}: rejected a call ({event.reason})", event)
+        self._log(
+            logging.DEBUG, f"{event.name}: rejected a call ({event.reason})", event
+        )
 
     def on_would_trip(self, event: WouldTrip) -> None:
         """Log what would have been an opening as a warning."""
-        self._log(logging.WARNING, f"{event.name}: would have opened ({event.reason})", event)
+        self._log(
+            logging.WARNING, f"{event.name}: would have opened ({event.reason})", event
+        )
 
     def on_probe_lost(self, event: ProbeLost) -> None:
         """Log a probe that did not come back in time as a warning."""
-        self._log(logging.WARNING, f"{event.name}: {event.lost} probes have not come back", event)
+        probes = "1 probe has" if event.lost == 1 else f"{event.lost} probes have"
+        self._log(logging.WARNING, f"{event.name}: {probes} not come back", event)
 
     def on_late_result(self, event: LateResult) -> None:
         """Log a late result as a debug line."""
-        self._log(logging.DEBUG, f"{event.name}: a late {event.kind.value} changed nothing", event)
+        self._log(
+            logging.DEBUG,
+            f"{event.name}: a late {event.kind.value} changed nothing",
+            event,
+        )
 
     def on_callback_failed(self, event: CallbackFailed) -> None:
         """Do nothing: the error itself was logged, with its traceback."""
