@@ -16,6 +16,8 @@ from .subjects import OURS, Library, Setup
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+USED_PART: Final = 10
+"""One in so many breakers is enough for those whose calls are counted under tracing."""
 NEW: Final = "new"
 USED: Final = "100 successes"
 FAILED: Final = "90 of 100 failed"
@@ -30,8 +32,10 @@ def memory(libraries: Sequence[Library], number: int) -> Iterator[Figure]:
         for policy in each.policies if each.name == OURS else each.policies[:1]:
             kind = "sync" if each.guards(Setup(policy)).sync else "async"
             decorator = partial(new_guard, each, policy)
-            crowd = Crowd(policy, each.name, decorator, kind, used=each.name == OURS)
-            yield from sizes(crowd, number)
+            yield from sizes(Crowd(policy, each.name, decorator, kind), number)
+            if each.name == OURS:
+                used = Crowd(policy, each.name, decorator, used=True)
+                yield from sizes(used, number // USED_PART)
 
 
 def new_guard(each: Library, policy: str) -> Any:
@@ -42,7 +46,7 @@ def new_guard(each: Library, policy: str) -> Any:
 
 @dataclass(frozen=True)
 class Crowd:
-    """Many breakers of one kind; `used` ones are weighed again after calls."""
+    """Many breakers of one kind, weighed when new, or, if `used`, after calls."""
 
     policy: str
     name: str
@@ -70,8 +74,9 @@ def sizes(crowd: Crowd, number: int) -> Iterator[Figure]:
         return Figure("memory", crowd.policy, state, crowd.name, held / number, "B")
 
     try:
-        yield figure(NEW)
-        if crowd.used:
+        if not crowd.used:
+            yield figure(NEW)
+        else:
             use(kept, ok=100, failing=0)
             yield figure(USED)
             use(kept, ok=10, failing=90)
