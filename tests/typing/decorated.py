@@ -78,6 +78,16 @@ def lookup_or_none(key: str) -> bytes:
     return key.encode()
 
 
+@payments(fallback=cached)
+async def alookup_or_none(key: str) -> bytes:
+    return key.encode()
+
+
+@payments(fallback=acached, wait=2.0)
+async def alookup_or_anone(key: str) -> bytes:
+    return key.encode()
+
+
 class Gateway:
     @payments
     def charge(self, amount: int) -> str:
@@ -123,12 +133,34 @@ def a_fallback_adds_its_result() -> None:
     assert_type(lookup_or_none("key"), bytes | None)
     lookup_or_none(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     guard = payments(fallback=cached)
+    assert_type(guard.breaker, CircuitBreaker)
+    assert_type(guard(lookup)("key"), bytes | None)
     assert_type(guard.call(lookup, "key"), bytes | None)
+    guard.call(lookup, 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
-async def an_async_fallback_adds_its_result() -> None:
+async def a_fallback_adds_its_result_to_an_async_function() -> None:
+    pending: Coroutine[Any, Any, bytes | None] = alookup_or_none("key")
+    assert_type(await pending, bytes | None)
+    assert_type(await alookup_or_none("key"), bytes | None)
+    await alookup_or_none(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    guard = payments(fallback=cached)
+    assert_type(await guard.acall(alookup, "key"), bytes | None)
+    assert_type(await guard.acall(alookup_or_none, "key"), bytes | None)
+
+
+async def an_async_fallback_adds_what_it_is_awaited_for() -> None:
+    pending: Coroutine[Any, Any, bytes | None] = alookup_or_anone("key")
+    assert_type(await pending, bytes | None)
+    assert_type(await alookup_or_anone("key"), bytes | None)
     guard = payments(fallback=acached)
     assert_type(await guard(alookup)("key"), bytes | None)
+    assert_type(await guard.acall(alookup, "key"), bytes | None)
+    await guard.acall(alookup, 1)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def a_wrong_option_is_an_error() -> None:
+    payments(retries=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 
 
 async def colour_stays() -> None:

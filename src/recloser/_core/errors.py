@@ -72,7 +72,7 @@ class CircuitOpenError(RecloserError):
         last_failure: FailureInfo | None = None,
     ) -> None:
         """Keep the facts; the text is made when somebody prints it."""
-        self.args = (name, state, retry_after, reason, last_failure)
+        self.args: tuple[Any, ...] = (name, state, retry_after, reason, last_failure)
 
     def __str__(self) -> str:
         """Say what happened, to which breaker, and when to come back."""

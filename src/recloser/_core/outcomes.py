@@ -59,11 +59,11 @@ class Outcome(Passing):
         cancelled: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
         """Keep the facts."""
-        self.kind = kind
-        self.slow = slow
-        self.cause = cause
-        self.retry_after = retry_after
-        self.cancelled = cancelled
+        self.kind: Kind = kind
+        self.slow: bool = slow
+        self.cause: FailureInfo | None = cause
+        self.retry_after: float | None = retry_after
+        self.cancelled: bool = cancelled
 
     def slowed(self) -> Outcome:
         """Return the same outcome of a slow call."""

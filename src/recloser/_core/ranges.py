@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-_LONGEST = 1e12  # beyond it a clock's fractions are lost, and jitter could reach infinity
+_LONGEST = 1e12  # beyond it clocks lose fractions, and jitter could reach infinity
 
 
 def whole(name: str, value: object, minimum: int = 1) -> int:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from .hints import Any, TypeVar, cast
-from .recovery import Backoff, Recovery, Wait
+from .recovery import Backoff, Wait
 from .trips import (
     AllOf,
     AnyOf,
@@ -124,9 +124,8 @@ def _made(path: str, kind: Callable[..., T], *args: object, **fields: object) ->
         raise type(error)(msg) from None
 
 
-def _number(
-    path: str, value: object
-) -> Any:  # whatever is no number is refused by its range
+def _number(path: str, value: object) -> object:
+    """Read a string as a number; what is none otherwise is refused by its range."""
     if not isinstance(value, str):
         return value
     for read in (int, float):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import inf
 
 from . import ranges
-from .hints import Any, Self
+from .hints import Any, Self, cast
 from .outcomes import Kind, Outcome
 from .values import Value
 from .windows import Counts, CountWindow, Evidence, TimeWindow, Window
@@ -273,8 +273,7 @@ class _Several(TripRule):
     def __init__(self, *rules: TripRule) -> None:
         """Flatten nested rules of the same kind, and agree on what slow means."""
         flat: list[TripRule] = []
-        given: tuple[object, ...] = rules
-        for rule in given:
+        for rule in cast("tuple[object, ...]", rules):  # whatever the caller passed
             if not isinstance(rule, TripRule):
                 msg = f"a trip rule must be combined with trip rules, got {rule!r}"
                 raise TypeError(msg)
@@ -356,8 +355,7 @@ def _rate_fields(
 ) -> dict[str, Any]:
     if window is None:
         window = TimeWindow(60)
-    given: object = window
-    if not isinstance(given, Window):
+    if not isinstance(cast("object", window), Window):
         msg = f"window must be a CountWindow or a TimeWindow, got {window!r}"
         raise TypeError(msg)
     size = window.size if isinstance(window, CountWindow) else None

@@ -208,7 +208,7 @@ class CircuitBreaker(metaclass=BlockType):
         retry_after: Callable[[Any], float | None] | None = ...,
         wait: float | timedelta | None = ...,
     ) -> Guard: ...
-    def __call__(
+    def __call__(  # noqa: D417 - five options share a line, and unknown ones are refused
         self,
         function: Any = None,
         /,

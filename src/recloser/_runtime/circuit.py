@@ -207,10 +207,11 @@ class Circuit:
     @property
     def queue(self) -> Queue:
         """Callers that wait; made when the first one does."""
-        if self._queue is None:
+        queue = self._queue
+        if queue is None:
             with self._lock:
-                self._queue = self._queue or Queue()
-        return self._queue
+                queue = self._queue = self._queue or Queue()
+        return queue
 
     def now(self) -> float:
         """Read the clock, which stands still where the user's goes back or breaks."""
@@ -537,11 +538,10 @@ class Circuit:
         if phase is not before or after is before:
             return ()
         following = self._recorder_of(before, after, recorder)
-        current = (
-            after,
-            following,
-        )  # made first: only the comparison may precede the store
-        self.ticket.cell_contents = None  # "ask": right in every phase, should this be torn
+        # Made first, since only the comparison may precede the store. "Ask" is right in
+        # every phase, should the rest be torn off.
+        current = (after, following)
+        self.ticket.cell_contents = None
         if self.current[0] is not before:
             self._sync()
             return ()

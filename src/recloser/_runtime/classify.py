@@ -83,16 +83,16 @@ class Classifier:
         retry_after: Callable[[Any], float | None] | None = None,
     ) -> None:
         """Check every option."""
-        self.ignore = Matcher("ignore", ignore)
-        self.successes = Matcher("successes", successes)
-        self.failures = Matcher("failures", failures)
+        self.ignore: Matcher = Matcher("ignore", ignore)
+        self.successes: Matcher = Matcher("successes", successes)
+        self.failures: Matcher = Matcher("failures", failures)
         if not self.failures.types and not self.failures.predicates:
             msg = f"failures must not be empty (nothing could ever trip), got {failures!r}"
             raise ValueError(msg)
         exempt = (self.ignore, self.successes)
         self._exempts = any(each.types or each.predicates for each in exempt)
-        self.failure_result = _optional_callable("failure_result", failure_result)
-        self.retry_after = _optional_callable("retry_after", retry_after)
+        self.failure_result: Any = _optional_callable("failure_result", failure_result)
+        self.retry_after: Any = _optional_callable("retry_after", retry_after)
 
     def error(self, error: BaseException, now: float, mishap: Mishap) -> Outcome:
         """Judge a call that raised; slowness is the gate's to add."""
@@ -130,7 +130,7 @@ class Classifier:
 
     def _kind(self, error: BaseException, mishap: Mishap) -> Kind:
         if isinstance(error, BaseExceptionGroup):
-            return self._group(error, mishap)
+            return self._group(cast("BaseExceptionGroup[BaseException]", error), mishap)
         try:
             return self._listed(error)
         except Exception as mistake:  # noqa: BLE001 - the user's predicate; the caller gets the error
@@ -197,7 +197,8 @@ def is_cancellation(error: BaseException) -> bool:
 
 def _is_cancelled(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
-        return any(is_cancellation(leaf) for leaf in _leaves(error))
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return any(is_cancellation(leaf) for leaf in _leaves(group))
     return is_cancellation(error)
 
 
@@ -211,13 +212,13 @@ def _cancellation_types() -> tuple[type[BaseException], ...]:
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterable[BaseException]:
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
+            yield from _leaves(cast("BaseExceptionGroup[BaseException]", error))
         else:
             yield error
 
 
 def _each(option: str, tests: ErrorTests) -> Iterable[object]:
-    given: object = tests
+    given = cast("object", tests)
     if isinstance(given, type) or (callable(given) and not isinstance(given, Iterable)):
         return (given,)
     if isinstance(given, Iterable) and not isinstance(given, str | bytes):

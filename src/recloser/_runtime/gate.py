@@ -38,10 +38,10 @@ class Gate:
         wait: float | None = None,
     ) -> None:
         """Judge calls of `circuit` with `classifier`."""
-        self.circuit = circuit
-        self.classifier = classifier
-        self.fallback = fallback
-        self.wait = wait
+        self.circuit: Circuit = circuit
+        self.classifier: Classifier = classifier
+        self.fallback: Fallback | None = fallback
+        self.wait: float | None = wait
 
     # -- admission -------------------------------------------------------------------
 
@@ -275,7 +275,7 @@ class Gate:
         return False
 
 
-async def _settled(result: Any) -> Any:  # the user's value, awaited if it can be
+async def _settled(result: object) -> Any:  # the user's value, awaited if it can be
     """Await what is awaitable, and refuse what has yet to run in another way."""
     if hasattr(type(result), "__await__"):
         return await cast("Awaitable[Any]", result)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from math import inf
 
 from .._core import ranges
-from .._core.hints import TYPE_CHECKING, Any, final
+from .._core.hints import TYPE_CHECKING, Any, cast, final
 from .._core.states import State
 from .._core.values import Struct
 from . import forks
@@ -200,7 +200,9 @@ def _is_healthy(breaker: CircuitBreaker) -> bool:
 
 def _lasting(option: object) -> object:
     """Return an iterable that can be read by every breaker of the group."""
-    return tuple(option) if isinstance(option, Iterator) else option
+    if isinstance(option, Iterator):
+        return tuple(cast("Iterator[object]", option))
+    return option
 
 
 def _safe(key: object) -> str:

@@ -10,7 +10,6 @@ from .._core.hints import (
     TYPE_CHECKING,
     Any,
     Generic,
-    Protocol,
     TypeVar,
     cast,
     final,
@@ -33,11 +32,12 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 R = TypeVar("R")
-R2 = TypeVar("R2")
+R2_co = TypeVar("R2_co", covariant=True)
 T = TypeVar("T")
 
 MARK = "__recloser__"
 """The attribute of a guarded function that holds its breaker."""
+
 
 @final
 class Guard:
@@ -96,47 +96,64 @@ class Guard:
         return f"<Guard of {self._breaker!r}>"
 
 
-class FallbackGuard(Protocol, Generic[R2]):
-    """How a guard with a fallback looks to type checkers: it may return the fallback's."""
+if TYPE_CHECKING:
 
-    @property
-    def breaker(self) -> CircuitBreaker:
-        """The breaker whose circuit this is."""
-        ...
+    class FallbackGuard(Generic[R2_co]):
+        """A `Guard` with a fallback, as type checkers see it: it may return the fallback's."""
 
-    @overload
-    def __call__(
-        self: FallbackGuard[Awaitable[T]], function: Callable[P, Coroutine[Any, Any, R]], /
-    ) -> Callable[P, Coroutine[Any, Any, R | T]]: ...
-    @overload
-    def __call__(
-        self, function: Callable[P, Coroutine[Any, Any, R]], /
-    ) -> Callable[P, Coroutine[Any, Any, R | R2]]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> Callable[P, R | R2]: ...
+        @property
+        def breaker(self) -> CircuitBreaker:
+            """The breaker whose circuit this is."""
+            ...
 
-    def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | R2:
-        """Call a plain function, guarded."""
-        ...
+        @overload
+        def __call__(
+            self: FallbackGuard[Awaitable[T]],
+            function: Callable[P, Coroutine[Any, Any, R]],
+            /,
+        ) -> Callable[P, Coroutine[Any, Any, R | T]]: ...
+        @overload
+        def __call__(
+            self, function: Callable[P, Coroutine[Any, Any, R]], /
+        ) -> Callable[P, Coroutine[Any, Any, R | R2_co]]: ...
+        @overload
+        def __call__(self, function: Callable[P, R], /) -> Callable[P, R | R2_co]: ...
+        def __call__(self, function: Callable[..., Any], /) -> Any:
+            """Return the function guarded, with its signature, name and colour."""
 
-    @overload
-    async def acall(
-        self: FallbackGuard[Awaitable[T]],
-        function: Callable[P, Awaitable[R]],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> R | T: ...
-    @overload
-    async def acall(
-        self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> R | R2: ...
+        def call(
+            self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+        ) -> R | R2_co:
+            """Call a plain function, guarded."""
+            ...
+
+        @overload
+        async def acall(
+            self: FallbackGuard[Awaitable[T]],
+            function: Callable[P, Awaitable[R]],
+            /,
+            *args: P.args,
+            **kwargs: P.kwargs,
+        ) -> R | T: ...
+        @overload
+        async def acall(
+            self,
+            function: Callable[P, Awaitable[R]],
+            /,
+            *args: P.args,
+            **kwargs: P.kwargs,
+        ) -> R | R2_co: ...
+        async def acall(
+            self, function: Callable[..., Awaitable[Any]], /, *args: Any, **kwargs: Any
+        ) -> Any:
+            """Call a function and await what it returns, guarded."""
 
 
 def decorate(breaker: CircuitBreaker, gate: Gate, target: Any) -> Any:
     """Return `target` guarded; `staticmethod` and `classmethod` stay what they are."""
     if isinstance(target, staticmethod | classmethod):
-        return type(target)(decorate(breaker, gate, target.__func__))
+        method = cast("staticmethod[..., Any]", target)  # or the other: both hold one
+        return type(method)(decorate(breaker, gate, method.__func__))
     _refuse_twice(breaker, target)
     shape = shape_of(target)
     if isinstance(gate.fallback, Fallback):
@@ -166,7 +183,7 @@ def _breakers_of(function: object) -> Iterator[CircuitBreaker]:
             function = function.func
             continue
         if isinstance(function, MethodType | staticmethod | classmethod):
-            function = function.__func__
+            function = cast("MethodType", function).__func__  # all three hold one
             continue
         attributes: object = getattr(function, "__dict__", None)
         if not isinstance(attributes, dict):

@@ -68,10 +68,10 @@ def _always(function: Callable[..., Any]) -> Any:
 class BlockType(type):
     """Answers `ExitStack` and its async twin with the general pair."""
 
-    __enter__ = _always(_enter)
-    __exit__ = _always(_leave)
-    __aenter__ = _always(_enter_async)
-    __aexit__ = _always(_leave_async)
+    __enter__: Any = _always(_enter)
+    __exit__: Any = _always(_leave)
+    __aenter__: Any = _always(_enter_async)
+    __aexit__: Any = _always(_leave_async)
 
 
 class Blocks:

@@ -50,7 +50,7 @@ class Publisher:
 
     def __init__(self, name: str) -> None:
         """Begin with nobody listening."""
-        self.name = name
+        self.name: str = name
         self._failures = 0
         self._heard = _NOBODY
 
@@ -59,7 +59,9 @@ class Publisher:
         """How often a predicate, listener or fallback of the user's raised."""
         return self._failures
 
-    def change(self, change: Callable[[tuple[Listener, ...]], Iterable[Listener]]) -> None:
+    def change(
+        self, change: Callable[[tuple[Listener, ...]], Iterable[Listener]]
+    ) -> None:
         """Replace the listeners by what `change` makes of them; refuse all or none.
 
         Safe for threads, and for a finaliser that comes in between: it is done again if

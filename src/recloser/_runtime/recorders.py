@@ -191,13 +191,13 @@ class Recorder:
 
     def __init__(self, trip: TripRule, epoch: int, now: float) -> None:
         """Begin with no evidence, in the shape that the rule needs."""
-        self.admission = Admission(epoch)
-        self.counter = counter()
+        self.admission: Admission = Admission(epoch)
+        self.counter: Iterator[object] = counter()
         self.ok: Iterator[object] = self.counter
         """Stepped by each fast success: the counter, or a listener's tap on it."""
-        self.limit = inf
+        self.limit: float = inf
         """Seconds from which a call is slow, for wrappers that time it."""
-        self.deadline = inf
+        self.deadline: float = inf
         """When a success must call `turn` before it counts: the end of a bucket."""
         self._failures = self._slow = self._slow_good = self._slow_cancelled = 0
         self._tallies: dict[Window, CountTally | TimeTally] | None = None

@@ -27,10 +27,10 @@ class Inside:
 
     def __init__(self, circuit: Circuit, entry: Entry, is_block: bool) -> None:  # noqa: FBT001
         """Stand for an admitted call until `leave`."""
-        self.circuit = circuit
-        self.entry = entry
-        self.is_block = is_block
-        self.live = True
+        self.circuit: Circuit = circuit
+        self.entry: Entry = entry
+        self.is_block: bool = is_block
+        self.live: bool = True
 
 
 _chain: ContextVar[tuple[Inside, ...]] = ContextVar("recloser_inside", default=())

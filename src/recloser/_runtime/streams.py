@@ -114,9 +114,11 @@ def run_stream(
 ) -> Generator[Any, Any, Any]:
     """Run a guarded generator."""
     stream = _open(gate, args, kwargs)
-    source = stream.source(call, args, kwargs)
+    source: Generator[Any, Any, Any] = stream.source(call, args, kwargs)
     try:
-        value: Any = yield from (source if stream.is_plain else _watched(stream, source))
+        value: Any = yield from (
+            source if stream.is_plain else _watched(stream, source)
+        )
     except GeneratorExit as error:
         stream.item()  # a generator can only be left at an item
         stream.raised(error)

@@ -41,7 +41,7 @@ class Watch:
         self._events: deque[Event] = deque(maxlen=buffer)
         self._spot: AsyncioSpot | TrioSpot | None = None
         self._closed = False
-        self.dropped = 0
+        self.dropped: int = 0
         """Events that a full buffer pushed out."""
         self._listener = _weakly(self)
         listener = self._listener
