@@ -332,6 +332,7 @@ def test_errors_are_made_shown_and_pickled_as_the_originals() -> None:
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301
 
     assert (error.args, str(error)) == (("text", NOW), str(("text", NOW)))
+    assert repr(error) == f"CircuitBreakerError('text', {NOW!r})"
     assert (error.message, error.reopen_time) == ("text", NOW)
     assert (copy.args, copy.message, copy.name) == (error.args, "text", "payments")
     assert (error.retry_after, error.last_failure) == (None, None)

@@ -39,6 +39,10 @@ class CircuitBreakerError(CircuitOpenError):
         """Show `args` as any exception does."""
         return Exception.__str__(self)
 
+    def __repr__(self) -> str:
+        """Show `args` as any exception does."""
+        return Exception.__repr__(self)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle `args` and the facts."""
         return cast("tuple[Any, ...]", Exception.__reduce__(self))  # never a string
