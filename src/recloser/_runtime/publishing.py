@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from .._core import events
 from .._core.events import CallbackFailed, CallEnded, Event
-from .._core.hints import TYPE_CHECKING, Any
+from .._core.hints import Any, cast
 from .mishaps import report
 from .shapes import is_async_callable
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 Listener = Callable[[Event], object] | object
 """A callable that takes an event, or an object with `on_...` methods."""
@@ -122,6 +120,18 @@ def _table(listeners: Iterable[Listener]) -> _Table:
         for kind, method in found.items():
             table[kind] = (*table.get(kind, ()), method)
     return table
+
+
+def each_listener(listeners: object) -> tuple[Listener, ...]:
+    """Return the listeners of an option.
+
+    Raises:
+        TypeError: It is no iterable, such as a single listener.
+    """
+    if isinstance(listeners, Iterable) and not isinstance(listeners, str):
+        return tuple(cast("Iterable[Listener]", listeners))
+    msg = f"listeners must be an iterable of listeners, got {listeners!r}"
+    raise TypeError(msg)
 
 
 def _methods(listener: Listener) -> dict[type[Event], Callable[[Any], object]]:
