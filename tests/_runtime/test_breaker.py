@@ -122,6 +122,10 @@ class Bad(NamedTuple):
     text: str
 
 
+async def acheck(error):
+    pass
+
+
 BAD = [
     Bad({"name": None}, TypeError, "name must be a string, got None"),
     Bad({"name": 3}, TypeError, "name must be a string, got 3"),
@@ -176,6 +180,11 @@ BAD = [
     Bad({"failure_result": 500}, TypeError, "failure_result must be callable, got 500"),
     Bad({"retry_after": 60}, TypeError, "retry_after must be callable, got 60"),
     Bad({"listeners": [3]}, TypeError, "a listener must be callable or have.*got 3"),
+    Bad({"ignore": acheck}, TypeError, "ignore is asked on the spot and cannot be"),
+    Bad({"successes": [acheck]}, TypeError, "successes .*cannot be a coroutine"),
+    Bad({"failures": acheck}, TypeError, "failures .*cannot be a coroutine"),
+    Bad({"failure_result": acheck}, TypeError, "failure_result .*cannot be a corou"),
+    Bad({"retry_after": acheck}, TypeError, "retry_after .*cannot be a coroutine"),
     Bad({"clock": 0.0}, TypeError, r"clock must be callable, got 0\.0"),
     Bad({"clock": lambda: "12"}, TypeError, r"clock\(\) must be a number, got '12'"),
     Bad({"clock": lambda: nan}, ValueError, r"clock\(\) must be finite, got nan"),
@@ -481,6 +490,35 @@ def test_policy_is_read_only_and_in_force(make):
     with pytest.raises(AttributeError):
         payments.policy.probes = 3
     assert payments.policy.trip == ConsecutiveFailures(3)
+
+
+def test_reconfigure_lets_those_in_who_wait_for_a_place_that_there_is_now(
+    make, clock, threads
+):
+    payments = make(probes=3, probe_lease=1000)
+    force(payments, State.HALF_OPEN)
+    payments.acquire()
+    caller = threads.start(lambda: payments.acquire(timeout=500))
+    threads.until(lambda: clock.sleepers == 1)
+
+    payments.reconfigure(probe_concurrency=2)
+
+    assert caller.join().result.is_probe
+
+
+def test_two_changes_at_once_are_both_made(make, threads):
+    payments = make()
+
+    def change(**settings):
+        for _ in range(200):
+            payments.reconfigure(**settings)
+
+    one = threads.start(lambda: change(trip=7))
+    two = threads.start(lambda: change(probes=8))
+
+    assert [one.join().error, two.join().error] == [None, None]
+    assert payments.policy.trip == ConsecutiveFailures(7)
+    assert payments.policy.probes == 8
 
 
 # -- the switch for whole suites -----------------------------------------------------

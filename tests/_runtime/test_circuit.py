@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import threading
+import weakref
 from contextlib import suppress
 
 import pytest
@@ -855,6 +857,27 @@ def test_word_is_taken_in_on_any_thread(shared, link, threads):
     assert shared.state is State.OPEN
 
 
+def test_two_policies_cannot_share_under_one_name(make, link):
+    first = make(share=link, trip=1)
+
+    with pytest.raises(ValueError, match="'payments' is shared already with another"):
+        make(share=Link(), trip=2)
+    make(share=Link(), trip=1)
+    make("bank", share=Link(), trip=2)
+    assert first.state is State.CLOSED
+
+
+def test_link_keeps_no_breaker_alive(make, link):
+    payments = make(share=link)
+    gone = weakref.ref(payments)
+
+    del payments
+    gc.collect()
+
+    assert gone() is None
+    link.say["payments"](word(State.OPEN, 1, 7.0))  # nobody there to hear it
+
+
 def test_link_may_have_no_listener(make):
     class Silent(Link):
         def attach(self, name, adopt):
@@ -876,8 +899,11 @@ class Hand:
 
     def __init__(self, now=1000.0):
         self.now = now
+        self.broken = False
 
     def __call__(self):
+        if self.broken:
+            raise ZeroDivisionError
         return self.now
 
 
@@ -975,6 +1001,30 @@ def test_slow_call_after_a_clock_went_back_waits_from_the_latest_reading(wound, 
 
     assert payments.state is State.OPEN
     assert payments.snapshot().retry_after == 10
+
+
+@pytest.mark.recloser_allow_callback_errors
+@pytest.mark.parametrize("trip", [*TIMED.values(), 3], ids=[*TIMED, "streak"])
+def test_clock_that_raises_hides_no_error_of_the_callers(wound, hand, service, trip):
+    payments = wound(trip=trip)
+    hand.broken = True
+
+    with pytest.raises(OSError, match="down"):
+        payments.call(service.fail)
+
+    assert payments.snapshot().totals.failures == 1
+    assert payments.snapshot().callback_errors > 0
+
+
+@pytest.mark.recloser_allow_callback_errors
+def test_clock_that_raises_holds_no_place(wound, hand, service):
+    payments = wound()
+    force(payments, State.HALF_OPEN)
+    hand.broken = True
+
+    assert payments.call(service.answer) == "answer"
+
+    assert payments.state is State.CLOSED
 
 
 def test_two_breakers_have_two_clocks(make, fail):

@@ -128,6 +128,10 @@ def test_breakers_of_a_group_are_in_no_registry_unless_told(make_group):
     assert registry.get("api[a]") is None
 
 
+def test_group_knows_its_name(make_group):
+    assert make_group("search").name == "search"
+
+
 def test_repr_says_how_full_it_is(make_group):
     api = make_group(max_size=5)
     api["a"]
@@ -254,6 +258,22 @@ def test_key_gets_its_own_breaker_again_when_there_is_room(full, clock):
     assert full["a"].state is State.CLOSED
     assert full["c"].name == "api[c]"
     assert sorted(full) == ["b", "c"]
+
+
+def test_room_made_by_hand_is_used_at_once(full):
+    full["c"]
+
+    full.discard("a")
+
+    assert full["c"].name == "api[c]"
+
+
+def test_reset_makes_room_at_once(full):
+    full["c"]
+
+    full.reset_all()
+
+    assert full["c"].name == "api[c]"
 
 
 def test_overflow_breaker_guards_like_any_other(full):

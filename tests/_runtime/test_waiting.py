@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from datetime import timedelta
 
@@ -548,6 +551,30 @@ def test_task_waits_on_an_ordinary_clock(soon, loop):
         return await soon.aacquire(timeout=60)
 
     assert loop.run(main).is_probe
+
+
+WITHOUT_TRIO = """
+import asyncio, sys
+from recloser import CircuitBreaker, Wait
+payments = CircuitBreaker("payments", recovery=Wait(0.01, jitter=0))
+payments.trip()
+permit = asyncio.run(payments.aacquire(timeout=60))
+print(permit.is_probe, "trio" in sys.modules)
+"""
+
+
+def test_task_waits_without_trio_being_imported():
+    paths = os.pathsep.join(map(os.path.abspath, sys.path))
+
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TRIO],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert run.stdout == "True False\n"
 
 
 def test_short_timeout_ends_on_an_ordinary_clock(make, loop):

@@ -238,3 +238,18 @@ def test_left_loop_over_events_listens_no_longer(make, loop):
     gc.collect()
 
     assert payments._circuit.publisher.listeners == ()
+
+
+def test_reader_whose_loop_is_over_disturbs_nobody(make, loop):
+    payments = make()
+    events = payments.events()
+
+    async def main():
+        payments.trip()
+        await anext(events)
+
+    loop.run(main)
+    payments.reset()
+
+    assert payments.state is State.CLOSED
+    events.close()
