@@ -42,6 +42,11 @@ class Recovery(Value):
         """Return the wait before jitter and hint."""
         raise NotImplementedError
 
+    @property
+    def longest(self) -> float:
+        """The longest wait that the policy can make, hints included."""
+        raise NotImplementedError
+
     def remembered(self, trips: int, healthy: float) -> int:
         """Return how many past trips still count after `healthy` seconds closed."""
         raise NotImplementedError
@@ -77,6 +82,11 @@ class Wait(Recovery):
     def base(self, trips: int) -> float:
         """Return the one wait."""
         return self.seconds
+
+    @property
+    def longest(self) -> float:
+        """The wait with all its jitter, or the longest hint."""
+        return max(self.seconds * (1 + self.jitter), self.longest_hint)
 
     def remembered(self, trips: int, healthy: float) -> int:
         """Forget at once: every wait is the same."""
@@ -147,6 +157,11 @@ class Backoff(Recovery):
         return (
             ceiling if trips - 1 >= steps else self.initial * self.factor ** (trips - 1)
         )
+
+    @property
+    def longest(self) -> float:
+        """The maximum, or the longest hint."""
+        return max(self.maximum, self.longest_hint)
 
     def remembered(self, trips: int, healthy: float) -> int:
         """Forget one trip for each `fade` seconds closed."""

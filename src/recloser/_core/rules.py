@@ -157,8 +157,8 @@ def adopt(policy: Policy, phase: Phase, link: Link, word: Word, now: float) -> P
     """Return the phase after a link brought a word about this breaker.
 
     One phase, not an "effective" one: a word is an input like any other. The longest
-    wait that can be adopted is the policy's ceiling for hints, so that a clock that
-    jumped elsewhere cannot shut this process for days.
+    wait that can be adopted is the longest that the policy can make itself, so that a
+    clock that jumped elsewhere cannot shut this process for days.
     """
     if not is_news(link, word):
         return phase  # I10
@@ -345,8 +345,7 @@ def _open(
 def _adopt_open(
     policy: Policy, phase: Phase, link: Link, word: Word, now: float
 ) -> Phase:
-    longest = max(policy.recovery.longest_hint, policy.recovery.base(1))
-    until = now + min(max(word.remaining, 0.0), longest)
+    until = now + min(max(word.remaining, 0.0), policy.recovery.longest)
     if isinstance(phase, Open):
         return phase.replace(until=max(phase.until, until))
     held = isinstance(phase, ForcedOpen | Disabled) and phase.origin is not link.origin

@@ -138,7 +138,7 @@ def _snapshot(circuit: Circuit) -> tuple[Phase, Snapshot]:
         rates={w: (c.failure_rate, c.slow_rate) for w, c in evidence.counts.items()}
         if counting
         else {},
-        probes=len(phase.places) if isinstance(phase, HalfOpen) else 0,
+        probes=_in_flight(phase, circuit.now()),
         totals=Totals(
             calls=counts.calls,
             successes=counts.calls - counts.failures,
@@ -193,8 +193,14 @@ def _state_sentence(circuit: Circuit, phase: Phase, now: Snapshot) -> str:
 
 def _half_open_sentence(circuit: Circuit, phase: HalfOpen, name: str) -> str:
     done = f"{phase.successes} of {circuit.policy.probes} probes succeeded"
-    out = f"{len(phase.places)} in flight"
+    out = f"{_in_flight(phase, circuit.now())} in flight"
     return f"{name} is half-open (it opened for this reason: {phase.reason}): {done}, {out}; other calls are rejected."
+
+
+def _in_flight(phase: Phase, now: float) -> int:
+    """Count the probes that hold a place."""
+    places = phase.places if isinstance(phase, HalfOpen) else ()
+    return sum(now < place.until for place in places)
 
 
 def _remarks(circuit: Circuit, now: Snapshot) -> list[str]:
