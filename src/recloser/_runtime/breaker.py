@@ -18,14 +18,16 @@ from .._core.hints import (
 from .._core.phases import Command
 from .._core.policy import Policy
 from .._core.states import State
-from .circuit import Circuit, Refusal
+from .circuit import Circuit
 from .classify import USUAL, classifier_for
+from .entries import Refusal
 from .gate import Gate
 from .guards import Guard, decorate
 from .insight import describe, explain, snapshot
 from .links import attach
 from .managers import SLOTS, Blocks, BlockType
 from .permits import Permit
+from .publishing import each_listener
 from .registry import Registry, default_registry
 from .switch import is_disabled
 from .taps import listen
@@ -160,7 +162,7 @@ class CircuitBreaker(metaclass=BlockType):
         _check_registry(registry)
         settings = _changed(policy, changes)
         circuit = Circuit(name, settings, _clock(clock), state)
-        given = tuple(listeners)
+        given = each_listener(listeners)
         circuit.publisher.change(lambda _: given)
         classifier = classifier_for(
             USUAL,

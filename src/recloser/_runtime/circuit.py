@@ -27,8 +27,8 @@ from types import CellType
 
 from .._core import rules
 from .._core.errors import CircuitOpenError, rejection
-from .._core.events import ProbeStarted, Rejected, WouldReject, difference
-from .._core.hints import TYPE_CHECKING, Any, NamedTuple, Protocol
+from .._core.events import Rejected, WouldReject, difference
+from .._core.hints import TYPE_CHECKING, Any
 from .._core.outcomes import Kind, Outcome
 from .._core.phases import (
     Admission,
@@ -44,12 +44,13 @@ from .._core.phases import (
 )
 from .._core.rules import Refused
 from .._core.states import State
-from .._core.values import Passing
 from .._core.windows import Counts, Evidence, TimeWindow
 from . import forks, reentry
-from .narration import ended, late
+from .entries import INSIDE, Entry, Refusal
+from .narration import ended, late, rejected, started, would_reject
 from .publishing import Publisher
 from .recorders import Recorder, counter
+from .tallies import NO_COUNTS, NO_TALLY, amounts_of, counts_of, counts_of_probe, plus
 from .waiting import Queue
 
 if TYPE_CHECKING:
@@ -57,72 +58,11 @@ if TYPE_CHECKING:
 
     from .._core.events import Event
     from .._core.policy import Policy
+    from .recorders import Swapped, Tap
+    from .tallies import Tally
     from .waiting import Clock
 
-    class Swapped(Protocol):
-        """What holds callables that depend on the ticket."""
-
-        def swap(self, recorder: Recorder | None) -> None:
-            """Take the new ticket."""
-
-    Tap = Callable[[Iterator[object]], Iterator[object]]
-
-INSIDE = 0
-"""The place of a call inside a probe: none of its own. Its outcome says nothing."""
-
 _NOTHING = Evidence()
-_NO_COUNTS = Counts()
-
-
-class Tally(NamedTuple):
-    """What happened since the breaker was made, beside what recorders count."""
-
-    neutral: int = 0
-    cancelled: int = 0
-    late: int = 0
-    lost: int = 0
-    trips: int = 0
-    would_trip: int = 0
-    would_reject: int = 0
-    fallbacks: int = 0
-
-
-_NO_TALLY = Tally()
-
-
-class Entry(Passing):
-    """One admitted call.
-
-    Attributes:
-        recorder: What it writes to; None for a probe.
-        admission: The right it was given.
-        started: When it began, or None where slowness does not matter.
-    """
-
-    __slots__ = ("admission", "recorder", "started")
-
-    def __init__(
-        self, recorder: Recorder | None, admission: Admission, started: float | None
-    ) -> None:
-        """Keep the three."""
-        self.recorder = recorder
-        self.admission = admission
-        self.started = started
-
-    def begun(self, started: float | None) -> Entry:
-        """Return the same entry with another beginning."""
-        return Entry(self.recorder, self.admission, started)
-
-
-class Refusal(Passing):
-    """One call that was not admitted, and by what."""
-
-    __slots__ = ("phase", "reason", "retry_after")
-
-    def __init__(self, refused: Refused, phase: Phase) -> None:
-        """Keep the phase: another may have come when the error is made."""
-        self.reason, self.retry_after = refused
-        self.phase = phase
 
 
 class Circuit:
@@ -153,26 +93,24 @@ class Circuit:
 
     def __init__(self, name: str, policy: Policy, clock: Clock, state: State) -> None:
         """Begin in `state`."""
-        from random import (
-            random,
-        )  # here, with the first breaker: a tenth of our import time
+        from random import random  # here: it is a tenth of our import time
 
-        self.name = name
-        self.clock = clock
+        self.name: str = name
+        self.clock: Clock = clock
         self.chance: Callable[[], float] = random
         self._lock = threading.RLock()
-        self.seen = clock()
-        self._retired = _NO_COUNTS
-        self._tally = _NO_TALLY
+        self.seen: float = clock()
+        self._retired = NO_COUNTS
+        self._tally = NO_TALLY
         self._owners: dict[int, int] | None = None
         self._links: dict[object, Link] | None = None
         self._tap: Tap | None = None
         self._queue: Queue | None = None
-        self.rejected = counter()
-        self.publisher = Publisher(name)
+        self.rejected: Iterator[object] = counter()
+        self.publisher: Publisher = Publisher(name)
         self.blocks: weakref.ref[Swapped] | None = None
-        self.ticket = CellType(None)
-        self.level = 0
+        self.ticket: CellType = CellType(None)
+        self.level: int = 0
         self._configure(policy)
         before = Closed(epoch=0, since=self.seen)
         self.current: tuple[Phase, Recorder | None] = (before, None)
@@ -187,9 +125,9 @@ class Circuit:
         Level 0 reads no clock, 1 reads it after the call, 2 around it. A wrapper of a
         higher level serves a policy of a lower one; the other way it must ask.
         """
-        self.policy = policy
+        self.policy: Policy = policy
         limit = policy.trip.slow_limit
-        self.slow_limit = inf if limit is None else limit
+        self.slow_limit: float = inf if limit is None else limit
         timed = any(isinstance(window, TimeWindow) for window in policy.trip.windows)
         level = 2 if limit is not None else int(timed)
         if level > self.level:
@@ -250,7 +188,7 @@ class Circuit:
         with self._lock:
             phase, recorder = self.current
             evidence = recorder.evidence(now) if recorder else _NOTHING
-            counts = _plus(self._retired, _totals_of(phase, recorder))
+            counts = plus(self._retired, counts_of(phase, recorder))
             return phase, evidence, counts, self._tally
 
     # -- admission -------------------------------------------------------------------
@@ -278,14 +216,7 @@ class Circuit:
         next(self.rejected)
         phase, reason, retry_after = refusal.phase, refusal.reason, refusal.retry_after
         if self.publisher.listeners and self.publisher.wants(Rejected):
-            event = Rejected(
-                name=self.name,
-                epoch=phase.epoch,
-                at=self.now(),
-                state=phase.state,
-                reason=reason,
-                retry_after=retry_after,
-            )
+            event = rejected(self.name, phase, reason, retry_after, self.now())
             self.publisher.publish(event)
         failure = getattr(phase, "failure", None)
         return rejection(self.name, phase.state, retry_after, reason, failure)
@@ -307,7 +238,6 @@ class Circuit:
         )
 
     def _admit_probe(self, now: float) -> Entry | Refusal:
-        events: tuple[Event, ...] = ()
         with self._lock:
             while True:
                 before = self.current[0]
@@ -326,12 +256,8 @@ class Circuit:
 
     def _announce(self, entry: Entry, events: tuple[Event, ...], now: float) -> None:
         """Tell listeners of a probe; if one interrupts, the place goes back."""
-        place = entry.admission.place
-        if place is not None and self.publisher.wants(ProbeStarted):
-            epoch = entry.admission.epoch
-            events += (ProbeStarted(name=self.name, epoch=epoch, at=now, place=place),)
         try:
-            self._publish(events)
+            self._publish((*events, *started(self.publisher, entry.admission, now)))
         except BaseException:
             self.settle(entry, Outcome(Kind.NEUTRAL), now)
             raise
@@ -343,11 +269,7 @@ class Circuit:
         with self._lock:
             self._add(would_reject=1)
         if self.publisher.wants(WouldReject):
-            reason = getattr(phase, "reason", "")
-            event = WouldReject(
-                name=self.name, epoch=phase.epoch, at=now, reason=reason
-            )
-            self.publisher.publish(event)
+            self.publisher.publish(would_reject(self.name, phase, now))
 
     def note_fallback(self) -> None:
         """Count that a fallback ran instead of a rejected call."""
@@ -415,10 +337,8 @@ class Circuit:
         if admission.place is not None and self._owners:
             self._owners.pop(admission.place, None)
         if self.publisher.listeners:
-            return (
-                *ended(self.publisher, before.epoch, admission, outcome, now),
-                *events,
-            )
+            told = ended(self.publisher, before.epoch, admission, outcome, now)
+            return (*told, *events)
         return events
 
     def _count(
@@ -430,17 +350,10 @@ class Circuit:
             self._add(neutral=1, cancelled=int(outcome.cancelled))
             if not slow:
                 return _NOTHING
-        if recorder is not None:
-            return (
-                recorder.record(outcome, now)
-                if slow or kind is Kind.FAILURE
-                else _NOTHING
-            )
-        settled = int(kind is not Kind.NEUTRAL)
-        probe = Counts(
-            settled, int(kind is Kind.FAILURE), int(slow), settled or int(slow)
-        )
-        self._retired = _plus(self._retired, probe)
+        if recorder is None:
+            self._retired = plus(self._retired, counts_of_probe(outcome))
+        elif slow or kind is Kind.FAILURE:
+            return recorder.record(outcome, now)
         return _NOTHING
 
     def _late(
@@ -454,19 +367,19 @@ class Circuit:
 
     def command(self, command: Command) -> None:
         """Do what an operator asks for."""
-        self._move(
-            lambda phase, now, chance: rules.override(
-                self.policy, phase, command, now, chance
-            )
-        )
+
+        def override(phase: Phase, now: float, chance: float) -> Phase:
+            return rules.override(self.policy, phase, command, now, chance)
+
+        self._move(override)
 
     def enter(self, state: State) -> None:
         """Begin a fresh period of any state."""
-        self._move(
-            lambda phase, now, chance: rules.enter(
-                self.policy, phase, state, now, chance
-            )
-        )
+
+        def enter(phase: Phase, now: float, chance: float) -> Phase:
+            return rules.enter(self.policy, phase, state, now, chance)
+
+        self._move(enter)
 
     def adopt(self, source: object, origin: Any, word: Word) -> None:
         """Take in a word that a link brought."""
@@ -547,8 +460,10 @@ class Circuit:
             return ()
         self.current = current
         if recorder is not None and following is not recorder:
-            self._retired = _plus(self._retired, _totals_of(before, recorder))
-        self._note_move(before, after)
+            self._retired = plus(self._retired, counts_of(before, recorder))
+        amounts = amounts_of(before, after)
+        if amounts:
+            self._add(**amounts)
         self._sync()
         self._wake(before, after)
         return difference(self.name, before, after, now)
@@ -568,23 +483,11 @@ class Circuit:
             recorder.ok = self._tap(recorder.counter)
         return recorder
 
-    def _note_move(self, before: Phase, after: Phase) -> None:
-        if isinstance(after, HalfOpen) and isinstance(before, HalfOpen):
-            self._add(lost=max(0, after.lost - before.lost))
-        elif isinstance(after, Open) and not isinstance(before, Open):
-            self._add(trips=1)
-        elif isinstance(after, Observing) and isinstance(before, Observing):
-            self._add(would_trip=after.trips - before.trips)
-
     def _sync(self) -> None:
         """Set the ticket that follows from the phase; the last step of every swap."""
         phase, recorder = self.current
-        shut = (
-            isinstance(phase, Observing)
-            and phase.until is not None
-            and phase.until > self.seen
-        )
-        ticket = None if shut else recorder
+        until = phase.until if isinstance(phase, Observing) else None
+        ticket = None if until is not None and until > self.seen else recorder
         self.ticket.cell_contents = ticket
         blocks = self.blocks and self.blocks()
         if blocks:
@@ -600,10 +503,7 @@ class Circuit:
             self._queue.wake(self.policy.probe_concurrency)
 
     def _add(self, **amounts: int) -> None:
-        tally = self._tally
-        self._tally = tally._replace(
-            **{key: getattr(tally, key) + n for key, n in amounts.items()}
-        )
+        self._tally = self._tally.raised(**amounts)
 
     def _publish(self, events: tuple[Event, ...]) -> None:
         for event in events:
@@ -617,24 +517,5 @@ class Circuit:
         self._queue = None
         phase = self.current[0]
         if isinstance(phase, HalfOpen):
-            here = threading.get_ident()
-            mine = {
-                place for place, owner in (self._owners or {}).items() if owner == here
-            }
-            rest = tuple(place for place in phase.places if place.number in mine)
-            lost = phase.lost + len(phase.places) - len(rest)
-            self.current = (phase.replace(places=rest, lost=lost), None)
+            self.current = (forks.surviving(phase, self._owners or {}), None)
         self._sync()
-
-
-def _totals_of(phase: Phase, recorder: Recorder | None) -> Counts:
-    """Return what a period adds to the totals; a disabled one counts nothing."""
-    return (
-        _NO_COUNTS
-        if recorder is None or isinstance(phase, Disabled)
-        else recorder.totals()
-    )
-
-
-def _plus(left: Counts, right: Counts) -> Counts:
-    return Counts(*(one + other for one, other in zip(left, right, strict=True)))

@@ -9,8 +9,8 @@ from .._core.hints import TYPE_CHECKING, Any, TypeVar, cast
 from .._core.outcomes import Kind, Outcome
 from .._core.rules import is_shut
 from . import reentry
-from .circuit import Entry, Refusal
 from .classify import NEUTRAL, Classifier
+from .entries import Entry, Refusal
 from .shapes import refuse_async, refuse_unstarted
 from .waiting import Alarm, ThreadSpot, async_spot
 

@@ -25,7 +25,7 @@ import weakref
 
 from .._core.hints import TYPE_CHECKING, Any
 from . import reentry
-from .circuit import Entry
+from .entries import Entry
 from .recorders import HAS_GIL
 
 if TYPE_CHECKING:

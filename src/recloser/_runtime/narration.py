@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from .._core.events import CallEnded, Event, Failed, LateResult, ProbeEnded
+from .._core.events import (
+    CallEnded,
+    Event,
+    Failed,
+    LateResult,
+    ProbeEnded,
+    ProbeStarted,
+    Rejected,
+    WouldReject,
+)
 from .._core.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .._core.outcomes import Outcome
-    from .._core.phases import Admission
+    from .._core.phases import Admission, Phase
     from .publishing import Publisher
+
+
+def started(
+    publisher: Publisher, admission: Admission, now: float
+) -> tuple[Event, ...]:
+    """Return what is told of a call that was admitted, if it is a probe."""
+    epoch, place = admission
+    if place is None or not publisher.wants(ProbeStarted):
+        return ()
+    return (ProbeStarted(name=publisher.name, epoch=epoch, at=now, place=place),)
 
 
 def ended(
@@ -25,6 +44,26 @@ def ended(
     if wants(CallEnded):
         events += (CallEnded(name=name, epoch=epoch, at=now, kind=kind, slow=slow),)
     return events
+
+
+def rejected(
+    name: str, phase: Phase, reason: str, retry_after: float | None, now: float
+) -> Rejected:
+    """Return what is told of a rejected call."""
+    return Rejected(
+        name=name,
+        epoch=phase.epoch,
+        at=now,
+        state=phase.state,
+        reason=reason,
+        retry_after=retry_after,
+    )
+
+
+def would_reject(name: str, phase: Phase, now: float) -> WouldReject:
+    """Return what is told of a call that only an observed circuit let through."""
+    reason = getattr(phase, "reason", "")
+    return WouldReject(name=name, epoch=phase.epoch, at=now, reason=reason)
 
 
 def late(

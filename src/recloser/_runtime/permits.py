@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from types import TracebackType
 
-    from .circuit import Entry
+    from .entries import Entry
     from .gate import Gate
 
 

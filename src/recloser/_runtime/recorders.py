@@ -40,10 +40,20 @@ from .._core.phases import Admission
 from .._core.windows import Counts, CountWindow, Evidence, TimeWindow, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from .._core.hints import Protocol
     from .._core.outcomes import Outcome
     from .._core.trips import TripRule
+
+    Tap = Callable[[Iterator[object]], Iterator[object]]
+
+    class Swapped(Protocol):
+        """What holds callables that step the recorder of the moment."""
+
+        def swap(self, recorder: Recorder | None) -> None:
+            """Take the next one; None for "ask the circuit"."""
+
 
 HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 

@@ -14,7 +14,8 @@ from .._core.hints import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .._core.phases import HalfOpen
-    from .circuit import Circuit, Entry
+    from .circuit import Circuit
+    from .entries import Entry
 
 
 _DEEPEST = 1000  # blocks left in other contexts must not add up for ever

@@ -10,7 +10,13 @@ import functools
 import sys
 from collections.abc import Callable
 from enum import Enum, auto
-from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, ModuleType
+from types import (
+    AsyncGeneratorType,
+    CoroutineType,
+    FunctionType,
+    GeneratorType,
+    ModuleType,
+)
 
 from .._core.errors import ShapeError
 from .._core.hints import Any
@@ -144,8 +150,8 @@ def _unstarted(result: object) -> str | None:
     contextlib = sys.modules.get("contextlib")
     if contextlib is not None:
         managers = (
-            contextlib._GeneratorContextManager,
-            contextlib._AsyncGeneratorContextManager,
+            contextlib._GeneratorContextManager,  # noqa: SLF001 - no public name tells it apart
+            contextlib._AsyncGeneratorContextManager,  # noqa: SLF001 - no public name tells it apart
         )
         if isinstance(result, managers):
             return "a context manager"

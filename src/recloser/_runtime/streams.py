@@ -14,7 +14,7 @@ from .._core.errors import CircuitOpenError
 from .._core.hints import TYPE_CHECKING, Any
 from .._core.outcomes import Kind, Outcome
 from . import reentry
-from .circuit import Entry
+from .entries import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
