@@ -15,9 +15,13 @@ from .. import CircuitOpenError, FailureInfo, State
 _MESSAGE_LIMIT = 200  # characters, as in the core's own errors
 
 Facts = tuple[str, Any, float, int, FailureInfo | None]
-"""Name, stored state, seconds of the wait left, failures in a row, and the last one."""
+"""Name, state, seconds of the wait left, failures in a row, and the last one.
 
-NO_FACTS: Facts = "", "open", 0.0, 0, None
+The state is one of ours, or what a facade stores: then "open" with no wait left was
+half-open.
+"""
+
+NO_FACTS: Facts = "", State.OPEN, 0.0, 0, None
 
 
 class RejectionError(CircuitOpenError):
@@ -34,8 +38,10 @@ class RejectionError(CircuitOpenError):
 
     @cached_property
     def state(self) -> State:  # type: ignore[override]  # settable, as in the base
-        """What the breaker was in. An opening whose wait was over was half-open."""
+        """What the breaker was in."""
         _, stored, left, _, _ = self._facts
+        if isinstance(stored, State):
+            return stored
         word = stored.value if isinstance(stored, Enum) else stored
         return State.HALF_OPEN if word == "open" and left <= 0 else State(word)
 

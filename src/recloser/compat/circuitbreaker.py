@@ -273,7 +273,7 @@ class CircuitBreakerMonitor:
     @classmethod
     def all_closed(cls) -> bool:
         """Tell whether none is open. Half-open ones are not."""
-        return not any(circuit.opened for circuit in cls.get_circuits())
+        return not list(cls.get_open())
 
     @classmethod
     def get_circuits(cls) -> ValuesView[CircuitBreaker]:

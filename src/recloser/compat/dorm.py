@@ -37,6 +37,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from .. import CircuitOpenError as _Rejected
+from .. import State
 from ._dorm_blocks import Protection, innermost, leave_out_of_order, set_innermost
 from ._dorm_names import CircuitOpenError, CircuitState
 from ._rejections import described
@@ -62,6 +63,8 @@ __all__ = [
 _CLOSED = CircuitState.CLOSED
 _OPEN = CircuitState.OPEN
 _HALF_OPEN = CircuitState.HALF_OPEN
+_SHOWN_OPEN = "OPEN", State.OPEN
+_SHOWN_HALF_OPEN = "HALF_OPEN", State.HALF_OPEN
 
 
 class CircuitBreaker:
@@ -284,10 +287,10 @@ class CircuitBreaker:
         self, state: CircuitState, left: float, rest: str
     ) -> CircuitOpenError:
         failures = self._failures
-        word = "OPEN" if state is _OPEN else "HALF_OPEN"
+        word, ours = _SHOWN_OPEN if state is _OPEN else _SHOWN_HALF_OPEN
         return CircuitOpenError(
             f"Circuit {self.name!r} is {word} — {failures} consecutive failures{rest}",
-            facts=(self.name, state, left, failures, self._culprit),
+            facts=(self.name, ours, left, failures, self._culprit),
         )
 
     def _stored(self) -> dict[str, Any]:

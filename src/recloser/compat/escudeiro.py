@@ -154,6 +154,8 @@ class _Freeze:
         """Unfreeze, and let everybody go on."""
         self.holds = False
         self.task = None
+        if self.loop.is_closed():  # its tasks are being collected: nobody can go on
+            return
         for waiter in (*self._waiters, self.over):
             if not waiter.done():
                 waiter.set_result(None)
