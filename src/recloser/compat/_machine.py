@@ -213,8 +213,9 @@ class Machine(Settings[ListenerT], Generic[KeyT, StateT, BooksT, ListenerT]):
     ) -> object:
         """Return the permit of a call that may run, else raise the rejection."""
         with self._lock:
-            if self._state_storage.state != self._key:
-                self._refresh()
+            key: KeyT = self._state_storage.state
+            if key is not self._key and key != self._key:
+                self._become(key, ELSEWHERE)
             if self._is_closed:
                 permit = self._period
             else:
@@ -223,7 +224,7 @@ class Machine(Settings[ListenerT], Generic[KeyT, StateT, BooksT, ListenerT]):
                 permit = self._trial()
             if self._listeners:
                 try:
-                    for listener in tuple(self._listeners):
+                    for listener in self._listeners:
                         listener.before_call(self, func, *args, **kwargs)
                 except BaseException:
                     self._released(permit)
@@ -249,7 +250,7 @@ class Machine(Settings[ListenerT], Generic[KeyT, StateT, BooksT, ListenerT]):
             elif isinstance(permit, Trial):
                 self._settle_trial(permit)
             if self._listeners:
-                for listener in tuple(self._listeners):
+                for listener in self._listeners:
                     listener.success(self)
 
     def _settle_trial(self, trial: Trial) -> None:

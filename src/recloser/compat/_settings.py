@@ -24,7 +24,7 @@ class Settings(Generic[ListenerT]):
     ) -> None:
         """Copy both lists; a single class or listener in their place is a TypeError."""
         self._excluded_exceptions: list[Any] = list(exclude or ())  # unchecked
-        self._listeners = list(listeners or ())
+        self._listeners = tuple(listeners or ())
 
     @property
     def excluded_exceptions(self) -> tuple[Exclusion, ...]:
@@ -63,11 +63,11 @@ class Settings(Generic[ListenerT]):
     @property
     def listeners(self) -> tuple[ListenerT, ...]:
         """Who is told, in this order."""
-        return tuple(self._listeners)
+        return self._listeners
 
     def add_listener(self, listener: ListenerT) -> None:
         """Tell this listener as well, after those already there."""
-        self._listeners.append(listener)
+        self._listeners = (*self._listeners, listener)
 
     def add_listeners(self, *listeners: ListenerT) -> None:
         """Add several listeners."""
@@ -76,4 +76,6 @@ class Settings(Generic[ListenerT]):
 
     def remove_listener(self, listener: ListenerT) -> None:
         """Take a listener off the list once; ValueError if it is not there."""
-        self._listeners.remove(listener)
+        left = list(self._listeners)
+        left.remove(listener)
+        self._listeners = tuple(left)

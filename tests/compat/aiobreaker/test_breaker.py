@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from recloser import State
 from recloser.compat import aiobreaker
 from recloser.compat.aiobreaker import (
     CircuitBreaker,
@@ -327,7 +328,7 @@ def test_an_error_without_a_time_has_nothing_to_wait_for(slept: list[float]) -> 
 
 def test_errors_are_made_shown_and_pickled_as_the_originals() -> None:
     error = CircuitBreakerError("text", NOW)
-    error.name = "payments"
+    error.facts = ("payments", State.OPEN, None, "", None)
 
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301
 

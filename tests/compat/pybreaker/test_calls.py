@@ -383,7 +383,7 @@ def test_a_coroutine_that_a_call_returns_is_not_awaited_and_a_success() -> None:
 
 def test_errors_are_made_shown_and_pickled_as_the_originals() -> None:
     error = CircuitBreakerError("one", 2)
-    error.name = "payments"
+    error.facts = ("payments", State.OPEN, None, "", None)
 
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import subprocess
 import sys
@@ -263,6 +264,32 @@ def test_reads_go_through_get_with_the_key_alone(client: Any) -> None:
         mock.call("pybreaker:state"),
         mock.call("pybreaker:fail_counter"),
     ]
+
+
+def commands(client: Any) -> dict[str, int]:
+    """Return how often each command was run, without those of this function."""
+    stats = client.info("commandstats")
+    counted = {
+        name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats.items()
+    }
+    return {name: n for name, n in counted.items() if name in {"get", "set", "incrby"}}
+
+
+def test_a_call_costs_as_many_commands_as_with_the_original(client: Any) -> None:
+    counted: dict[Any, list[dict[str, int]]] = {}
+
+    for module in (genuine, ours):
+        client.flushall()
+        storage = module.CircuitRedisStorage("closed", client)
+        breaker = module.CircuitBreaker(state_storage=storage)
+        for act in (lambda b=breaker: b.call(str), lambda b=breaker: b.call(fail)):
+            client.config_resetstat()
+            with contextlib.suppress(OSError):
+                act()
+            counted.setdefault(module, []).append(commands(client))
+
+    assert counted[ours] == counted[genuine]
+    assert counted[ours] == [{"get": 1, "set": 1}, {"get": 2, "incrby": 1}]
 
 
 def test_old_and_new_processes_share_one_circuit(server: Server, client: Any) -> None:

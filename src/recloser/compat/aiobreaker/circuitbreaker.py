@@ -284,9 +284,7 @@ class CircuitBreaker(
 
     def _reject_trial(self) -> CircuitBreakerError:
         left = timedelta(seconds=self._place.seconds_left())
-        error = self._error(_STILL_OPEN, _utc_now() + left, left)
-        error.state = State.HALF_OPEN
-        return error
+        return self._error(_STILL_OPEN, _utc_now() + left, left, State.HALF_OPEN)
 
     def _trial_succeeded(self) -> None:
         self.close()
@@ -300,17 +298,14 @@ class CircuitBreaker(
         raise self._error(message, self.opens_at, self._timeout_duration) from error
 
     def _error(
-        self, message: str, reopen_time: datetime | None, left: timedelta
+        self,
+        message: str,
+        reopen_time: datetime | None,
+        left: timedelta,
+        state: State = State.OPEN,
     ) -> CircuitBreakerError:
-        error = CircuitBreakerError.__new__(CircuitBreakerError, message, reopen_time)
-        error.__dict__ = {  # in one step: this is most of the cost of a rejection
-            "message": message,
-            "reopen_time": reopen_time,
-            "name": self._name or "",
-            "retry_after": left.total_seconds(),
-            "reason": self._reason,
-            "last_failure": self._last_failure,
-        }
+        error = CircuitBreakerError(message, reopen_time)
+        error.facts = (self._name, state, left, self._reason, self._last_failure)
         return error
 
 

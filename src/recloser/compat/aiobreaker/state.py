@@ -6,15 +6,15 @@ import asyncio
 from abc import ABC
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from ... import CircuitOpenError, State
+from .._facts import FactsError
 
 if TYPE_CHECKING:
     from .circuitbreaker import CircuitBreaker
 
 
-class CircuitBreakerError(CircuitOpenError):
+class CircuitBreakerError(FactsError):
     """The call was rejected, or it opened the circuit; then `__cause__` is its error.
 
     Made and shown as the original's. Also a `recloser.CircuitOpenError`, with the facts
@@ -31,28 +31,10 @@ class CircuitBreakerError(CircuitOpenError):
         last_failure: The failure that opened it, if this process saw it.
     """
 
-    name = ""
-    state = State.OPEN
-    retry_after = None
-    reason = ""
-    last_failure = None
-
     def __init__(self, message: str, reopen_time: datetime | None) -> None:
         """Keep both; they are the `args`, too."""
         self.message = message
         self.reopen_time = reopen_time
-
-    def __str__(self) -> str:
-        """Show `args` as any exception does."""
-        return Exception.__str__(self)
-
-    def __repr__(self) -> str:
-        """Show `args` as any exception does."""
-        return Exception.__repr__(self)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle `args` and the facts."""
-        return cast("tuple[Any, ...]", Exception.__reduce__(self))  # never a string
 
     @property
     def time_remaining(self) -> timedelta | None:

@@ -287,13 +287,12 @@ class CircuitBreaker(Calls):
             ends_at = opened_at + self._wait[1]
             now = datetime.now(UTC)
             if now < ends_at:
-                raise self._error(STILL_OPEN, (ends_at - now).total_seconds())
+                raise self._error(STILL_OPEN, ends_at - now)
         self.half_open()
 
     def _reject_trial(self) -> CircuitBreakerError:
-        error = self._error(STILL_OPEN, self._place.seconds_left())
-        error.state = State.HALF_OPEN
-        return error
+        left = self._place.seconds_left()
+        return self._error(STILL_OPEN, left, State.HALF_OPEN)
 
     def _trial_succeeded(self) -> None:
         self._state_storage.increment_success_counter()
@@ -310,12 +309,9 @@ class CircuitBreaker(Calls):
             raise self._error(message, self._reset_timeout)
         raise error
 
-    def _error(self, message: str, retry_after: float) -> CircuitBreakerError:
+    def _error(
+        self, message: str, left: float | timedelta, state: State = State.OPEN
+    ) -> CircuitBreakerError:
         error = CircuitBreakerError(message)
-        error.__dict__ = {  # in one step: this is most of the cost of a rejection
-            "name": self._name or "",
-            "retry_after": retry_after,
-            "reason": self._reason,
-            "last_failure": self._last_failure,
-        }
+        error.facts = (self._name, state, left, self._reason, self._last_failure)
         return error
