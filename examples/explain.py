@@ -11,7 +11,11 @@ def show(event: object) -> None:
 
 rule = FailureRate(0.5, window=CountWindow(10), minimum_calls=4)
 recommendations = CircuitBreaker(
-    "recommendations", trip=rule, recovery=Wait(30, jitter=0), clock=FakeClock(), listeners=[show]
+    "recommendations",
+    trip=rule,
+    recovery=Wait(30, jitter=0),
+    clock=FakeClock(),
+    listeners=[show],
 )
 for answer in [True, True, False, False]:
     permit = recommendations.acquire()

@@ -11,7 +11,13 @@ def fetch(host: str) -> str:
     return f"page of {host}"
 
 
-for host in ["good.example", "bad.example", "bad.example", "bad.example", "good.example"]:
+for host in [
+    "good.example",
+    "bad.example",
+    "bad.example",
+    "bad.example",
+    "good.example",
+]:
     try:
         print(search[host].call(fetch, host))
     except ConnectionError:
