@@ -10,7 +10,6 @@ from .._core.hints import Any, cast
 from .mishaps import report
 from .shapes import is_async_callable
 
-
 Listener = Callable[[Event], object] | object
 """A callable that takes an event, or an object with `on_...` methods."""
 

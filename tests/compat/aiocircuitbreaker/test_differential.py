@@ -31,7 +31,7 @@ from tests.compat.streaks_run import (
     seen,
 )
 
-SEQUENCES: Final = max(1_000, settings().max_examples)
+SEQUENCES: Final = max(2_000, settings().max_examples)
 
 EXPECTATIONS: Final = {
     "default": None,

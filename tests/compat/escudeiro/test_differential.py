@@ -26,7 +26,7 @@ if sys.version_info < (3, 12):
 
 import escudeiro.ds.circuit as genuine
 
-SEQUENCES: Final = max(500, settings().max_examples)
+SEQUENCES: Final = max(1_000, settings().max_examples)
 
 ERRORS: Final = {
     "refused": ConnectionRefusedError,
