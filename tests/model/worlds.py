@@ -123,7 +123,7 @@ def _renumbered(
 ) -> tuple[HalfOpen, tuple[Call, ...]]:
     out = [call.admission.place for call in calls if _is_of(call, phase)]
     numbers = sorted({place.number for place in phase.places} | set(out))
-    back = int(phase.issued > len(numbers))
+    back = int(not phase.lost and phase.issued > len(numbers))
     new = {old: at for at, old in enumerate(numbers, 1 + back)}
     places = tuple(Place(new[number], until) for number, until in phase.places)
     renamed = tuple(
