@@ -11,7 +11,7 @@ SCRIPTS := .ci/run $(wildcard tools/get-*)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage lint format types completeness contracts check bench bench-peers \
-	bench-everywhere traps proof news clean
+	bench-everywhere traps proof integrations-lowest news clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -103,6 +103,18 @@ traps: .venv-rivals/stamp ## the pitfall list, given to us and to every rival
 
 proof: .venv/stamp ## properties and interleavings, with many more examples than `test`
 	HYPOTHESIS_PROFILE=thorough .venv/bin/python -m pytest --core --numprocesses=auto $(ARGS)
+
+integrations-lowest: .venv-lowest/stamp ## integrations with the oldest libraries they promise
+	.venv-lowest/bin/python -m pytest --numprocesses=auto tests/integrations $(ARGS)
+
+.venv-lowest/stamp: pyproject.toml tools/lowest-bounds
+	$(require_python)
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(@D)/bin/python tools/lowest-bounds integrations > $(@D)/constraints.txt
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint $(@D)/constraints.txt --editable '.[test,integrations]'
+	@touch $@
 
 news: .venv-tools/stamp ## the changelog entry that the fragments in news/ make
 	.venv-tools/bin/towncrier build --draft --version next

@@ -19,7 +19,7 @@ BEYOND_CORE: Final = {
     "compat": "peers",
     "docs": "demo",
     "examples": "demo",
-    "integrations": "one per library",
+    "integrations": "integrations",
     "sharing/*fleet*": "redis, servers",
 }
 """Paths under tests/ that need more than the extra `test`, and which extra it is."""
