@@ -9,7 +9,15 @@ import weakref
 
 import pytest
 
-from recloser import BreakerGroup, FailureRate, Registry, State, TimeWindow, Wait
+from recloser import (
+    BreakerGroup,
+    FailureRate,
+    Policy,
+    Registry,
+    State,
+    TimeWindow,
+    Wait,
+)
 from recloser.testing import force
 
 
@@ -414,3 +422,60 @@ def test_window_of_a_group_ages_by_its_clock(make_group, clock):
     api["a"].acquire().failure()
 
     assert api["a"].state is State.CLOSED
+
+
+# -- settings ------------------------------------------------------------------------
+
+
+def test_new_settings_reach_breakers_that_are_held_and_those_to_come(make_group):
+    api = make_group(trip=2)
+    held = api["held"]
+
+    api.reconfigure(trip=5, recovery=7)
+
+    policies = [breaker.policy for breaker in (held, api["new"], api._overflow)]
+    assert policies == [api.policy] * 3
+    assert api.policy == Policy(trip=5, recovery=7)
+
+
+def test_new_settings_leave_state_and_evidence(make_group):
+    api = make_group(trip=3)
+    break_down(api["bad"])
+    api["shaky"].acquire().failure()
+
+    api.reconfigure(trip=2)
+
+    assert api["bad"].state is State.OPEN
+    assert api["shaky"].snapshot().streak == 1
+    api["shaky"].acquire().failure()
+    assert api["shaky"].state is State.OPEN
+
+
+def test_bad_settings_change_nothing(make_group):
+    api = make_group(trip=2)
+    held, before = api["held"], api.policy
+
+    with pytest.raises(ValueError, match="probes must be at least 1, got 0"):
+        api.reconfigure(trip=9, probes=0)
+
+    assert (held.policy, api.policy, api["new"].policy) == (before, before, before)
+
+
+def test_breaker_that_was_being_made_gets_the_new_settings(make_group):
+    meddling = []
+
+    def clock():  # read by the group first, then by the breaker that it makes
+        if meddling:
+            meddling.pop()()
+        return 0.0
+
+    api = make_group(trip=2, clock=clock)
+    meddling.extend([lambda: api.reconfigure(probes=4), lambda: None])
+
+    assert api["new"].policy.probes == 4
+
+
+def test_breakers_of_a_group_hold_one_policy_object(make_group):
+    api = make_group(trip=2, probes=2)
+
+    assert api["a"].policy is api["b"].policy is api.policy

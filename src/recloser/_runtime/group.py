@@ -9,6 +9,7 @@ from math import inf
 
 from .._core import ranges
 from .._core.hints import TYPE_CHECKING, Any, cast, final
+from .._core.policy import Policy
 from .._core.states import State
 from .._core.values import Struct
 from . import forks
@@ -74,6 +75,7 @@ class BreakerGroup:
         self._breakers: OrderedDict[object, CircuitBreaker] = OrderedDict()
         CircuitBreaker(name, registry="none")  # refuses a bad name as it was given
         self._overflow = CircuitBreaker(f"{name}[*]", **self._options)
+        self._share_policy()
         self._full_until = -inf
         self._name = name
         forks.watch(self)
@@ -84,10 +86,20 @@ class BreakerGroup:
         """In a child: a new lock."""
         self._lock = threading.RLock()
 
+    def _share_policy(self) -> None:
+        """Have every new breaker get the overflow breaker's policy, the same object."""
+        rest = {k: v for k, v in self._options.items() if k not in Policy._fields}  # pyright: ignore[reportPrivateUsage]
+        self._options = {**rest, "policy": self._overflow.policy}
+
     @property
     def name(self) -> str:
         """The group's name."""
         return self._name
+
+    @property
+    def policy(self) -> Policy:
+        """The settings in force."""
+        return self._overflow.policy
 
     def __getitem__(self, key: object) -> CircuitBreaker:
         """Return the breaker of a key, making it if needed.
@@ -112,6 +124,8 @@ class BreakerGroup:
             if breaker is not None:  # another thread was faster
                 return breaker
             if len(self._breakers) < self._max_size or self._make_room():
+                if made.policy is not self.policy:  # another thread reconfigured
+                    made.reconfigure(policy=self.policy)
                 self._breakers[key] = made
                 return made
             self._full_until = now + _LOOK_AGAIN
@@ -167,6 +181,24 @@ class BreakerGroup:
         with self._lock:
             self._breakers.pop(key, None)
             self._full_until = -inf
+
+    def reconfigure(self, **changes: Any) -> None:  # the fields of Policy, as there
+        """Replace settings of all breakers, held or yet to be made, while running.
+
+        State and evidence of those held stay; see `CircuitBreaker.reconfigure`.
+
+        Args:
+            changes: Fields of `Policy`, or `policy=` for all at once.
+
+        Raises:
+            TypeError, ValueError: A value is bad; nothing was changed.
+        """
+        with self._lock:
+            self._overflow.reconfigure(**changes)
+            self._share_policy()
+            held = list(self._breakers.values())
+        for breaker in held:
+            breaker.reconfigure(policy=self._overflow.policy)
 
     def reset_all(self) -> None:
         """Reset every breaker held, and the overflow breaker."""
