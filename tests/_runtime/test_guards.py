@@ -115,6 +115,62 @@ def test_guard_has_its_own_hint(make, service):
     assert payments.snapshot().retry_after == 60
 
 
+def test_permits_of_a_guard_are_judged_its_way(payments):
+    guard = payments(ignore=(KeyError,))
+
+    for breaker_or_guard in (guard, payments):
+        with pytest.raises(KeyError), breaker_or_guard.acquire():
+            raise KeyError
+
+    assert outcomes(payments) == (0, 1, 1)
+
+
+def test_async_permits_of_a_guard_are_judged_its_way(payments, loop):
+    guard = payments(ignore=(KeyError,))
+
+    async def main():
+        async with await guard.aacquire():
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        loop.run(main)
+
+    assert outcomes(payments) == (0, 0, 1)
+
+
+def test_permits_of_a_guard_are_refused_without_its_fallback(shut, loop):
+    guard = shut(fallback=lambda: "cached")
+
+    with pytest.raises(CircuitOpenError):
+        guard.acquire()
+    with pytest.raises(CircuitOpenError):
+        loop.run(guard.aacquire)
+
+    assert shut.snapshot().rejected == 2
+
+
+def test_permits_of_a_guard_wait_as_the_guard_does_or_as_they_are_told(
+    make, loop, threads
+):
+    payments = make()
+    force(payments, State.HALF_OPEN)
+    probe = payments.acquire()
+    waiting = payments(wait=20)
+    waiters = [
+        threads.start(waiting.acquire),
+        threads.start(loop.run, waiting.aacquire),
+        threads.start(lambda: payments(wait=0.01).acquire(timeout=20)),
+        threads.start(loop.run, lambda: payments().aacquire(timeout=20)),
+    ]
+
+    threads.until(lambda: len(payments._circuit.queue._spots) == 4)
+    probe.success()
+
+    for waiter in waiters:
+        waiter.join().result.success()
+    assert outcomes(payments) == (5, 0, 0)
+
+
 def test_guard_decorates_every_shape(payments, loop):
     guard = payments(ignore=(KeyError,))
 

@@ -148,6 +148,97 @@ def test_unsettled_permit_holds_nothing_while_closed(make, service):
     assert len(permits) == 10
 
 
+def test_settling_with_an_error_is_judged_by_the_lists(make):
+    payments = make(ignore=(KeyError,), successes=(IndexError,))
+
+    for error in (None, IndexError(), KeyError(), OSError()):
+        payments.acquire().settle(error)
+
+    assert outcomes(payments) == (2, 1, 1)
+
+
+def test_settling_with_an_error_takes_the_hint(make):
+    payments = make(trip=1, retry_after=lambda error: 60)
+
+    payments.acquire().settle(OSError())
+
+    assert payments.snapshot().retry_after == 60
+
+
+def test_settling_a_settled_permit_is_an_error(payments):
+    permit = payments.acquire()
+    permit.settle()
+
+    with pytest.raises(PermitError):
+        permit.settle(OSError())
+
+    assert outcomes(payments) == (1, 0, 0)
+
+
+# -- streams -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"), [(0, (0, 0, 1)), (1, (1, 0, 0)), (2, (1, 0, 0))]
+)
+def test_a_stream_that_is_left_is_a_success_after_an_item(payments, items, expected):
+    permit = payments.acquire()
+
+    for _ in range(items):
+        permit.item()
+    permit.settle(GeneratorExit())
+
+    assert outcomes(payments) == expected
+
+
+def test_a_stream_that_breaks_after_an_item_is_a_failure(payments):
+    permit = payments.acquire()
+
+    permit.item()
+    permit.settle(OSError())
+
+    assert outcomes(payments) == (0, 1, 0)
+
+
+@pytest.mark.parametrize(("before", "after", "slow"), [(2, 0, 1), (0, 9, 0), (1, 9, 0)])
+def test_slow_is_the_time_to_the_first_item(make, clock, before, after, slow):
+    rule = SlowCallRate(1.0, slower_than=2, window=CountWindow(9), minimum_calls=9)
+    payments = make(trip=rule)
+    permit = payments.acquire()
+
+    clock.advance(before)
+    permit.item()
+    clock.advance(after)
+    permit.item()
+    permit.settle()
+
+    assert payments.snapshot().totals.slow == slow
+
+
+def test_a_stream_that_delivers_when_its_lease_ends_is_a_success(half_open, clock):
+    permit = half_open.acquire()
+    permit.item()
+    assert not permit.settled
+
+    clock.advance(30)
+    permit.item()
+
+    assert permit.settled
+    assert half_open.state is State.CLOSED
+
+
+def test_an_item_of_a_settled_permit_changes_nothing(half_open, clock):
+    permit = half_open.acquire()
+    permit.success()
+    before = half_open.snapshot()
+
+    permit.item()
+    clock.advance(30)
+    permit.item()
+
+    assert half_open.snapshot() == before
+
+
 # -- rejection -----------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from .._core.hints import (
 from .classify import classifier_for
 from .fallbacks import Fallback
 from .gate import Gate
+from .permits import Permit
 from .shapes import AnyCallable, shape_of
 from .wrappers import guard_function
 
@@ -91,6 +92,28 @@ class Guard:
         result: R = await self._gate.ask_async(function, args, kwargs)
         return result
 
+    def acquire(self, *, timeout: float | timedelta | None = None) -> Permit:
+        """Take the right to make one call, to be judged this guard's way.
+
+        Args:
+            timeout: Seconds, > 0, to wait for a place, blocking the thread. Default
+                None: as long as the guard's `wait` says.
+
+        Raises:
+            CircuitOpenError: There is no place. A permit has no fallback.
+        """
+        if timeout is None:
+            return Permit(self._gate, self._gate.admit())
+        seconds = ranges.seconds("timeout", timeout)
+        return Permit(self._gate, self._gate.wait_for_entry(seconds))
+
+    async def aacquire(self, *, timeout: float | timedelta | None = None) -> Permit:
+        """Take the right to make one call, without blocking the loop; see `acquire`."""
+        if timeout is None:
+            return Permit(self._gate, await self._gate.admit_async())
+        seconds = ranges.seconds("timeout", timeout)
+        return Permit(self._gate, await self._gate.wait_for_entry_async(seconds))
+
     def __repr__(self) -> str:
         """Show whose circuit it is."""
         return f"<Guard of {self._breaker!r}>"
@@ -147,6 +170,14 @@ if TYPE_CHECKING:
             self, function: Callable[..., Awaitable[Any]], /, *args: Any, **kwargs: Any
         ) -> Any:
             """Call a function and await what it returns, guarded."""
+
+        def acquire(self, *, timeout: float | timedelta | None = None) -> Permit:
+            """Take the right to make one call, to be judged this guard's way."""
+            ...
+
+        async def aacquire(self, *, timeout: float | timedelta | None = None) -> Permit:
+            """Take the right to make one call, without blocking the loop."""
+            ...
 
 
 def decorate(breaker: CircuitBreaker, gate: Gate, target: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from .._core import ranges
 from .._core.errors import PermitError
 from .._core.hints import TYPE_CHECKING, Self, final
@@ -27,7 +29,16 @@ class Permit:
     never settled holds a probe's place until its lease ends, and nothing else.
     """
 
-    __slots__ = ("__weakref__", "_epoch", "_gate", "_inside", "_is_probe", "_unsettled")
+    __slots__ = (
+        "__weakref__",
+        "_delivered",
+        "_epoch",
+        "_gate",
+        "_inside",
+        "_is_probe",
+        "_lease",
+        "_unsettled",
+    )
 
     def __init__(self, gate: Gate, entry: Entry) -> None:
         """Hold an entry; callers get permits from `acquire`."""
@@ -36,6 +47,11 @@ class Permit:
         self._inside: reentry.Inside | None = None
         self._epoch = entry.admission.epoch
         self._is_probe = bool(entry.admission.place)
+        self._delivered = False
+        circuit = gate.circuit
+        self._lease = (
+            circuit.now() + circuit.policy.probe_lease if self._is_probe else inf
+        )
 
     @property
     def is_probe(self) -> bool:
@@ -107,6 +123,33 @@ class Permit:
             entry, Outcome(Kind.NEUTRAL), self._gate.circuit.now()
         )
 
+    def settle(self, error: BaseException | None = None) -> None:
+        """Report how the call ended: judged like a guarded call, by its lists.
+
+        Args:
+            error: What it raised. Default None: it returned. `GeneratorExit` says that
+                a stream was left: a success after an item, neutral before one.
+
+        Raises:
+            PermitError: The permit was settled before; nothing is counted twice.
+        """
+        self._end(self._take(), error)
+
+    def item(self) -> None:
+        """Say that a stream which the permit guards delivered an item.
+
+        The permit is then judged like a guarded generator: slow means the time to the
+        first item, and a probe that still delivers when its lease ends is a success at
+        that item. Nothing happens once the permit is settled.
+        """
+        circuit = self._gate.circuit
+        now = circuit.now()
+        if not self._delivered:
+            self._delivered = True
+            self._stop_timing(now)
+        if now >= self._lease:
+            self._try_to_end(None)
+
     def __enter__(self) -> Self:
         """Begin the guarded block, once.
 
@@ -127,14 +170,7 @@ class Permit:
         """Judge the block, unless it settled the permit itself."""
         if self._inside is not None:
             reentry.leave(self._inside)
-        try:
-            entry = self._unsettled.pop()
-        except IndexError:
-            return
-        if error is None:
-            self._gate.circuit.succeed(entry, self._gate.circuit.now())
-        else:
-            self._gate.raised(entry, error)
+        self._try_to_end(error)
 
     async def __aenter__(self) -> Self:
         """Begin the guarded block."""
@@ -154,6 +190,30 @@ class Permit:
         what = "probe" if self._is_probe else "call"
         state = "settled" if self.settled else "unsettled"
         return f"<Permit of {self._gate.circuit.name!r} for a {what}, {state}>"
+
+    def _try_to_end(self, error: BaseException | None) -> None:
+        """Settle it, unless somebody has."""
+        try:
+            entry = self._unsettled.pop()
+        except IndexError:
+            return
+        self._end(entry, error)
+
+    def _end(self, entry: Entry, error: BaseException | None) -> None:
+        left = self._delivered and isinstance(error, GeneratorExit)
+        if error is None or left:
+            self._gate.circuit.succeed(entry, self._gate.circuit.now())
+        else:
+            self._gate.raised(entry, error)
+
+    def _stop_timing(self, now: float) -> None:
+        """Keep whether the first item was slow; what is between items never counts."""
+        try:
+            entry = self._unsettled[0]
+            slow = self._gate.circuit.is_slow(entry.started, now)
+            self._unsettled[0] = entry.begun(-inf if slow else None)
+        except IndexError:
+            return  # it is settled, maybe by another thread in between
 
     def _take(self) -> Entry:
         try:
