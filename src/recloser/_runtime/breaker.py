@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 
 from .._core import ranges
@@ -470,9 +471,16 @@ def _changed(policy: Policy | None, changes: Mapping[str, Any]) -> Policy:
         msg = f"policy must be a Policy, got {policy!r}"
         raise TypeError(msg)
     given = {key: value for key, value in changes.items() if value is not None}
-    if policy is not None:
-        return policy.replace(**given) if given else policy
-    return Policy(**given) if given else _DEFAULT
+    if policy is not None and not given:
+        return policy
+    made = Policy(**given) if policy is None else policy.replace(**given)
+    try:
+        return _shared(made)
+    except TypeError:  # a rule of the user's that has no hash
+        return made
 
 
-_DEFAULT = Policy()
+@functools.lru_cache(maxsize=64)
+def _shared(policy: Policy) -> Policy:
+    """Return the first policy made like this one: most breakers of a process have equals."""
+    return policy

@@ -67,7 +67,7 @@ class Publisher:
         while True:
             before = self._heard
             listeners = tuple(change(before[0]))
-            after = (listeners, _table(listeners))
+            after = (listeners, _table(listeners)) if listeners else _NOBODY
             if self._heard is before:
                 self._heard = after
                 return

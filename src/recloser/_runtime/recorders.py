@@ -71,6 +71,7 @@ def steps_of(step: Iterator[object]) -> int:
 
 
 _NO_TOTALS = Counts()
+_NO_NUMBERS = array("q")
 
 
 class Streak:
@@ -116,26 +117,29 @@ class Streak:
 class CountTally:
     """A count window: sequence numbers of failures and of slow calls."""
 
-    __slots__ = ("_failures", "_size", "_slow", "_start")
+    __slots__ = ("_failures", "_slow", "_start", "window")
 
     def __init__(self, window: CountWindow, start: Counts) -> None:
         """Begin empty at the totals `start`."""
-        self._size = window.size
+        self.window = window
         self._start = start
-        self._failures = array("q")
-        self._slow = array("q")
+        self._failures = self._slow = _NO_NUMBERS
 
     def add(self, totals: Counts, *, failed: bool, slow: bool) -> None:
         """Note the call that brought the totals to this."""
         if failed:
-            self._append(self._failures, totals.calls)
+            self._failures = self._appended(self._failures, totals.calls)
         if slow:
-            self._append(self._slow, totals.slow_calls)
+            self._slow = self._appended(self._slow, totals.slow_calls)
 
-    def _append(self, numbers: array[int], newest: int) -> None:
+    def _appended(self, numbers: array[int], newest: int) -> array[int]:
+        if not numbers:
+            return array("q", (newest,))
         numbers.append(newest)
-        if len(numbers) > 2 * self._size:  # one memory move for each `size` failures
-            del numbers[: bisect_right(numbers, newest - self._size)]
+        size = self.window.size
+        if len(numbers) > 2 * size:  # one memory move for each `size` failures
+            del numbers[: bisect_right(numbers, newest - size)]
+        return numbers
 
     def counts(self, totals: Counts) -> Counts:
         """Return what is inside the window now."""
@@ -146,7 +150,7 @@ class CountTally:
         return Counts(calls, failures, slow, timed)
 
     def _inside(self, numbers: array[int], newest: int, start: int) -> tuple[int, int]:
-        edge = max(newest - self._size, start)
+        edge = max(newest - self.window.size, start)
         return newest - edge, len(numbers) - bisect_right(numbers, edge)
 
 
@@ -158,7 +162,7 @@ class TimeTally:
     def __init__(self, window: TimeWindow, totals: Counts, now: float) -> None:
         """Begin empty at `totals`."""
         self.window = window
-        self._marks: deque[tuple[int, Counts]] = deque()
+        self._marks: list[tuple[int, Counts]] = []
         self.turn(totals, now)
 
     def add(self, totals: Counts, *, failed: bool, slow: bool) -> None:
@@ -172,7 +176,7 @@ class TimeTally:
             marks.append((bucket, totals))
         first = marks[-1][0] - window.BUCKETS + 1
         while marks[0][0] < first:
-            marks.popleft()
+            del marks[0]  # one of at most `BUCKETS` + 1
         return (marks[-1][0] + 1) * window.width
 
     def counts(self, totals: Counts) -> Counts:
@@ -210,18 +214,16 @@ class Recorder:
         self.deadline: float = inf
         """When a success must call `turn` before it counts: the end of a bucket."""
         self._failures = self._slow = self._slow_good = self._slow_cancelled = 0
-        self._tallies: dict[Window, CountTally | TimeTally] | None = None
+        self._tallies: tuple[CountTally | TimeTally, ...] = ()
         self.reshape(trip, now)
 
     def reshape(self, trip: TripRule, now: float) -> None:
         """Fit another rule; keep the evidence of windows that stay."""
         totals = self.totals()
-        kept = self._tallies or {}
-        tallies = {
-            window: kept.get(window) or _tally(window, totals, now)
-            for window in trip.windows
-        }
-        self._tallies = tallies or None
+        kept = {tally.window: tally for tally in self._tallies}
+        self._tallies = tuple(
+            kept.get(window) or _tally(window, totals, now) for window in trip.windows
+        )
         self._spans = trip.spans
         self._streak = self._fitted(getattr(self, "_streak", None), slow=False)
         slow_streak = getattr(self, "_slow_streak", None)
@@ -247,13 +249,13 @@ class Recorder:
     def turn(self, now: float) -> None:
         """Move every time window on to the bucket of `now`."""
         tallies = self._tallies  # once: a signal handler may reshape in between
-        if tallies is None:
+        if not tallies:
             self.deadline = inf
             return
         totals = self.totals()
         ends = (
             tally.turn(totals, now)
-            for tally in tallies.values()
+            for tally in tallies
             if isinstance(tally, TimeTally)
         )
         self.deadline = min(ends, default=inf)
@@ -278,9 +280,9 @@ class Recorder:
             self._slow_streak.add(fast, now)
         totals = _NO_TOTALS
         tallies = self._tallies
-        if tallies is not None:
+        if tallies:
             totals = self._totals(fast)
-            for tally in tallies.values():
+            for tally in tallies:
                 tally.add(totals, failed=failed, slow=slow)
         return self._read(fast, totals)
 
@@ -298,11 +300,11 @@ class Recorder:
         streak = self._streak.length(fast + self._slow_good)
         slow_streak = self._slow_streak
         slow = slow_streak.length(fast) if slow_streak is not None else 0
-        if self._tallies is None and not self._spans:
+        tallies = self._tallies
+        if not tallies and not self._spans:
             return Evidence(streak, slow)
-        counts = {
-            window: tally.counts(totals)
-            for window, tally in (self._tallies or {}).items()
+        counts: dict[Window, Counts] = {
+            tally.window: tally.counts(totals) for tally in tallies
         }
         return Evidence(streak, slow, counts, self._began())
 
