@@ -86,9 +86,12 @@ def admit(policy: Policy, phase: Phase, now: float) -> Admitted | Refused:
     return Admitted(phase, Admission(phase.epoch), shadow)
 
 
-def is_shut(phase: Phase, now: float) -> bool:
-    """Tell whether every call is refused now, as `admit` would, without saying why."""
-    return isinstance(phase, Open) and now < phase.until
+def shut_for(phase: Open, now: float) -> float | None:
+    """Return for how long `admit` would refuse every call; None if it might not."""
+    left = phase.until - now
+    if not left > 0:
+        return None
+    return left if now + left >= phase.until else time_left(phase.until, now)
 
 
 def settle(

@@ -42,7 +42,7 @@ from .._core.phases import (
     Phase,
     Word,
 )
-from .._core.rules import Refused
+from .._core.rules import Refused, shut_for
 from .._core.states import State
 from .._core.windows import Counts, Evidence, TimeWindow
 from . import forks, reentry
@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from .waiting import Clock
 
 _NOTHING = Evidence()
+_OPEN = State.OPEN  # looking up a member costs as much as a call before 3.12
+_new_error = CircuitOpenError.__new__
 
 
 class Circuit:
@@ -221,20 +223,25 @@ class Circuit:
         failure = getattr(phase, "failure", None)
         return rejection(self.name, phase.state, retry_after, reason, failure)
 
-    def turn_away(self, phase: Phase, now: float) -> CircuitOpenError:
-        """Count a rejection by a phase that `rules.is_shut`; the short way of `reject`."""
-        if self.publisher.listeners or not isinstance(phase, Open):
-            verdict = rules.admit(self.policy, phase, now)
-            assert isinstance(verdict, Refused)  # noqa: S101 - that is what shut means
-            return self.reject(Refusal(verdict, phase))
+    def knock(self) -> None:
+        """Reject at once where asking cannot end otherwise: the way of most rejections.
+
+        Raises:
+            CircuitOpenError: The circuit is open, and its wait is not over.
+        """
+        phase = self.current[0]
+        if type(phase) is not Open or self.publisher.heard[0]:
+            return
+        try:
+            now = self.clock()
+        except Exception:  # noqa: BLE001 - the user's clock; asking reports it
+            return
+        left = shut_for(phase, now if now > self.seen else self.seen)
+        if left is None:
+            return
         next(self.rejected)
-        until = phase.until
-        left = until - now
-        if now + left < until:  # rounded down
-            left = rules.time_left(until, now)
-        new = CircuitOpenError.__new__
-        return new(
-            CircuitOpenError, self.name, State.OPEN, left, phase.reason, phase.failure
+        raise _new_error(
+            CircuitOpenError, self.name, _OPEN, left, phase.reason, phase.failure
         )
 
     def _admit_probe(self, now: float) -> Entry | Refusal:

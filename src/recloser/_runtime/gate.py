@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from .._core.errors import CircuitOpenError
 from .._core.hints import TYPE_CHECKING, Any, TypeVar, cast
 from .._core.outcomes import Kind, Outcome
-from .._core.rules import is_shut
 from . import reentry
 from .classify import NEUTRAL, Classifier
 from .entries import Entry, Refusal
@@ -111,31 +110,21 @@ class Gate:
 
     # -- running: the path of wrappers that found no ticket, of call and acall ---------
 
+    @property
+    def rejects_at_once(self) -> bool:
+        """Whether a call that is refused neither waits nor has a fallback."""
+        return self.fallback is None and self.wait is None
+
     def ask(
         self, call: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> R:
         """Run one plain call if the circuit admits it, else its fallback."""
-        circuit = self.circuit
-        if self.wait is None:
-            phase = circuit.current[0]
-            try:
-                now = max(circuit.clock(), circuit.seen)
-            except Exception:  # noqa: BLE001 - the user's clock; reported where it is read with care
-                now = circuit.now()
-            if self.fallback is None and is_shut(phase, now):
-                raise circuit.turn_away(phase, now)
-            entry = circuit.attempt()
-            if isinstance(entry, Refusal):
-                if self.fallback is None:
-                    raise circuit.reject(entry)
-                return cast("R", self.fall_back(circuit.reject(entry), args, kwargs))
-        else:
-            try:
-                entry = self.wait_for_entry(self.wait)
-            except CircuitOpenError as rejection:
-                if self.fallback is None:
-                    raise
-                return cast("R", self.fall_back(rejection, args, kwargs))
+        try:
+            entry = self.admit()
+        except CircuitOpenError as rejection:
+            if self.fallback is None:
+                raise
+            return cast("R", self.fall_back(rejection, args, kwargs))
         return self._run(entry, call, args, kwargs)
 
     def _run(
@@ -187,6 +176,8 @@ class Gate:
         refuse_async(function)
         if self.fallback is not None:
             self.fallback.refuse_for_plain(function)
+        if self.rejects_at_once:
+            self.circuit.knock()
         return self.ask(function, args, kwargs)
 
     def step_inside(self, entry: Entry) -> reentry.Inside | None:

@@ -43,13 +43,14 @@ class Publisher:
     listener may add or remove listeners.
     """
 
-    __slots__ = ("_failures", "_heard", "name")
+    __slots__ = ("_failures", "heard", "name")
 
     def __init__(self, name: str) -> None:
         """Begin with nobody listening."""
         self.name: str = name
         self._failures = 0
-        self._heard = _NOBODY
+        self.heard = _NOBODY
+        """Listeners, and their methods by kind of event."""
 
     @property
     def callback_errors(self) -> int:
@@ -65,25 +66,25 @@ class Publisher:
         somebody else changed them meanwhile.
         """
         while True:
-            before = self._heard
+            before = self.heard
             listeners = tuple(change(before[0]))
             after = (listeners, _table(listeners)) if listeners else _NOBODY
-            if self._heard is before:
-                self._heard = after
+            if self.heard is before:
+                self.heard = after
                 return
 
     @property
     def listeners(self) -> tuple[Listener, ...]:
         """Who is told, in order."""
-        return self._heard[0]
+        return self.heard[0]
 
     def wants(self, kind: type[Event]) -> bool:
         """Tell whether anybody listens, so that nobody makes events in vain."""
-        return kind in self._heard[1]
+        return kind in self.heard[1]
 
     def publish(self, event: Event) -> None:
         """Tell everybody who listens to this kind of event, one after the other."""
-        for method in self._heard[1].get(type(event), ()):
+        for method in self.heard[1].get(type(event), ()):
             try:
                 method(event)
             except Exception as error:  # noqa: BLE001 - the listener's, not the caller's

@@ -33,6 +33,7 @@ _PLAIN = """\
 {define} _recloser_guarded({parameters}):
     _recloser_recorder = _recloser_ticket
     if _recloser_recorder is None:
+        {knock}
         return {wait}_recloser_gate.{ask}(_recloser_call, {packed})
     {started}
     try:
@@ -242,6 +243,7 @@ def _source(shape: Shape, signature: Signature, gate: Gate) -> str:
         packed=signature.packed,
         define="async def" if asynchronous else "def",
         wait="await " if asynchronous else "",
+        knock="_recloser_gate.circuit.knock()" if gate.rejects_at_once else "",
         ask="ask_async" if asynchronous else "ask",
         started=_NOW.replace("_now", "_started") if timed else "",
         since=since,
