@@ -30,6 +30,7 @@ from .managers import SLOTS, Blocks, BlockType
 from .permits import Permit
 from .publishing import each_listener
 from .registry import Registry, default_registry
+from .rejecting import reject
 from .switch import is_disabled
 from .taps import listen
 from .vocabulary import unknown_guard_option, unknown_option
@@ -306,7 +307,7 @@ class CircuitBreaker(metaclass=BlockType):
         """Take the right to make one call, or return None; a None counts as rejected."""
         verdict = self._circuit.attempt()
         if isinstance(verdict, Refusal):
-            self._circuit.reject(verdict)
+            reject(self._circuit, verdict)
             return None
         return Permit(self._gate, verdict)
 

@@ -26,8 +26,7 @@ from math import inf
 from types import CellType
 
 from .._core import rules
-from .._core.errors import CircuitOpenError, rejection
-from .._core.events import Rejected, WouldReject, difference
+from .._core.events import difference
 from .._core.hints import TYPE_CHECKING, Any
 from .._core.outcomes import Kind, Outcome
 from .._core.phases import (
@@ -38,18 +37,18 @@ from .._core.phases import (
     HalfOpen,
     Link,
     Observing,
-    Open,
     Phase,
     Word,
 )
-from .._core.rules import Refused, shut_for
+from .._core.rules import Refused
 from .._core.states import State
 from .._core.windows import Counts, Evidence, TimeWindow
 from . import forks, reentry
 from .entries import INSIDE, Entry, Refusal
-from .narration import ended, late, rejected, started, would_reject
+from .narration import ended, late, started
 from .publishing import Publisher
 from .recorders import Recorder, counter
+from .rejecting import pass_by
 from .tallies import NO_COUNTS, NO_TALLY, amounts_of, counts_of, counts_of_probe, plus
 from .waiting import Queue
 
@@ -63,8 +62,6 @@ if TYPE_CHECKING:
     from .waiting import Clock
 
 _NOTHING = Evidence()
-_OPEN = State.OPEN  # looking up a member costs as much as a call before 3.12
-_new_error = CircuitOpenError.__new__
 
 
 class Circuit:
@@ -207,42 +204,11 @@ class Circuit:
         if verdict.phase is not phase or recorder is None:
             return self._admit_probe(now)
         if verdict.would_reject:
-            self._would_reject(phase, now)
+            pass_by(self, phase, now)
         elif self.ticket.cell_contents is not recorder:
             with self._lock:
                 self._sync()
         return Entry(recorder, recorder.admission, self._start(now))
-
-    def reject(self, refusal: Refusal) -> CircuitOpenError:
-        """Count a rejection and return the error to raise for it."""
-        next(self.rejected)
-        phase, reason, retry_after = refusal.phase, refusal.reason, refusal.retry_after
-        if self.publisher.listeners and self.publisher.wants(Rejected):
-            event = rejected(self.name, phase, reason, retry_after, self.now())
-            self.publisher.publish(event)
-        failure = getattr(phase, "failure", None)
-        return rejection(self.name, phase.state, retry_after, reason, failure)
-
-    def knock(self) -> None:
-        """Reject at once where asking cannot end otherwise: the way of most rejections.
-
-        Raises:
-            CircuitOpenError: The circuit is open, and its wait is not over.
-        """
-        phase = self.current[0]
-        if type(phase) is not Open or self.publisher.heard[0]:
-            return
-        try:
-            now = self.clock()
-        except Exception:  # noqa: BLE001 - the user's clock; asking reports it
-            return
-        left = shut_for(phase, now if now > self.seen else self.seen)
-        if left is None:
-            return
-        next(self.rejected)
-        raise _new_error(
-            CircuitOpenError, self.name, _OPEN, left, phase.reason, phase.failure
-        )
 
     def _admit_probe(self, now: float) -> Entry | Refusal:
         with self._lock:
@@ -272,11 +238,10 @@ class Circuit:
     def _start(self, now: float) -> float | None:
         return now if self.slow_limit < inf else None
 
-    def _would_reject(self, phase: Phase, now: float) -> None:
+    def note_shadow(self) -> None:
+        """Count a call that would have been rejected, were rejections not off."""
         with self._lock:
             self._add(would_reject=1)
-        if self.publisher.wants(WouldReject):
-            self.publisher.publish(would_reject(self.name, phase, now))
 
     def note_fallback(self) -> None:
         """Count that a fallback ran instead of a rejected call."""

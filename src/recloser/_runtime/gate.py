@@ -10,6 +10,7 @@ from .._core.outcomes import Kind, Outcome
 from . import reentry
 from .classify import NEUTRAL, Classifier
 from .entries import Entry, Refusal
+from .rejecting import knock, reject
 from .shapes import refuse_async, refuse_unstarted
 from .waiting import Alarm, ThreadSpot, async_spot
 
@@ -54,7 +55,7 @@ class Gate:
             return self.wait_for_entry(self.wait)
         verdict = self.circuit.attempt()
         if isinstance(verdict, Refusal):
-            raise self.circuit.reject(verdict)
+            raise reject(self.circuit, verdict)
         return verdict
 
     async def admit_async(self) -> Entry:
@@ -102,7 +103,7 @@ class Gate:
         circuit = self.circuit
         left = until - circuit.now()
         if left <= 0:
-            raise circuit.reject(refusal)
+            raise reject(circuit, refusal)
         front = circuit.queue.is_in_front(spot, circuit.policy.probe_concurrency)
         if refusal.retry_after is None or not front:
             return left
@@ -177,7 +178,7 @@ class Gate:
         if self.fallback is not None:
             self.fallback.refuse_for_plain(function)
         if self.rejects_at_once:
-            self.circuit.knock()
+            knock(self.circuit)
         return self.ask(function, args, kwargs)
 
     def step_inside(self, entry: Entry) -> reentry.Inside | None:

@@ -254,9 +254,7 @@ class Recorder:
             return
         totals = self.totals()
         ends = (
-            tally.turn(totals, now)
-            for tally in tallies
-            if isinstance(tally, TimeTally)
+            tally.turn(totals, now) for tally in tallies if isinstance(tally, TimeTally)
         )
         self.deadline = min(ends, default=inf)
 

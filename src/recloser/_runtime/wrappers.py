@@ -20,6 +20,7 @@ import sys
 from types import CellType, CodeType, FunctionType, MethodType
 
 from .._core.hints import TYPE_CHECKING, Any, NamedTuple
+from .rejecting import knock
 from .shapes import AnyCallable, Shape, refuse_unstarted, shape_of
 from .streams import left, open_stream, run_stream
 
@@ -123,6 +124,7 @@ _GLOBALS: dict[str, Any] = {
     "_recloser_run_stream": run_stream,
     "_recloser_open_stream": open_stream,
     "_recloser_left": left,
+    "_recloser_knock": knock,
     "_recloser_next": next,
     "_recloser_BaseException": BaseException,
     "_recloser_Exception": Exception,
@@ -243,7 +245,7 @@ def _source(shape: Shape, signature: Signature, gate: Gate) -> str:
         packed=signature.packed,
         define="async def" if asynchronous else "def",
         wait="await " if asynchronous else "",
-        knock="_recloser_gate.circuit.knock()" if gate.rejects_at_once else "",
+        knock="_recloser_knock(_recloser_gate.circuit)" if gate.rejects_at_once else "",
         ask="ask_async" if asynchronous else "ask",
         started=_NOW.replace("_now", "_started") if timed else "",
         since=since,
