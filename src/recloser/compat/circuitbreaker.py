@@ -140,7 +140,7 @@ class CircuitBreaker(Guarding):
         self._recovery_timeout = recovery_timeout or self.RECOVERY_TIMEOUT
         # From this very class: a function there must not become a method.
         own = vars(type(self)).get("EXPECTED_EXCEPTION", Exception)
-        self.is_failure = build_failure_predicate(expected_exception or own)
+        self.is_failure: Predicate = build_failure_predicate(expected_exception or own)
         self._fallback_function = fallback_function or self.FALLBACK_FUNCTION
         self._name = name
         self._opened = monotonic()

@@ -23,7 +23,7 @@ class CircuitRedisStorage(CircuitBreakerStorage):
 
     BASE_NAMESPACE = "pybreaker"
 
-    logger = logging.getLogger("pybreaker")
+    logger: logging.Logger = logging.getLogger("pybreaker")
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ class CircuitRedisStorage(CircuitBreakerStorage):
 
     BASE_NAMESPACE = "aiobreaker"
 
-    logger = logging.getLogger("aiobreaker.storage.redis")
+    logger: logging.Logger = logging.getLogger("aiobreaker.storage.redis")
 
     def __init__(
         self,
