@@ -6,13 +6,13 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, cast
 
-from . import demo
+from . import demo, migrate
 from .command import Command, CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS: tuple[Command, ...] = (demo.COMMAND,)
+COMMANDS: tuple[Command, ...] = (demo.COMMAND, migrate.COMMAND)
 """Every subcommand, in the order of the help. Importing one must cost next to nothing."""
 
 

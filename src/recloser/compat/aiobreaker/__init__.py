@@ -18,6 +18,7 @@ Every difference is listed in docs/migrating/aiobreaker.md.
 from __future__ import annotations
 
 from . import storage
+from . import version as version
 from .circuitbreaker import CircuitBreaker
 from .listener import CircuitBreakerListener
 from .state import CircuitBreakerError, CircuitBreakerState
