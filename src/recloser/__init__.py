@@ -4,6 +4,7 @@ Layout, each part importing only those below it:
 
     cli            commands
     compat, integrations, listeners, sharing, testing      the edges
+    settings       breakers from a file, a mapping, the environment
     _runtime       state, lock and calls: how a breaker is held
     _core          values and rules: what a breaker decides
 
