@@ -42,7 +42,14 @@ from ._runtime.group import BreakerGroup
 from ._runtime.guards import Guard, breaker_of
 from ._runtime.insight import Snapshot, Totals
 from ._runtime.permits import Permit
-from ._runtime.registry import Registry, breakers, get_breaker, reset_all
+from ._runtime.registry import (
+    Registry,
+    add_listener,
+    breakers,
+    get_breaker,
+    remove_listener,
+    reset_all,
+)
 
 __all__ = [
     "Backoff",
@@ -83,9 +90,11 @@ __all__ = [
     "Word",
     "WouldReject",
     "WouldTrip",
+    "add_listener",
     "breaker_of",
     "breakers",
     "get_breaker",
+    "remove_listener",
     "reset_all",
 ]
 

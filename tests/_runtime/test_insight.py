@@ -360,3 +360,64 @@ def test_explanation_is_one_paragraph_in_every_state(make):
         assert "\n" not in text
         assert text.endswith(".")
         assert text.startswith("'payments' ")
+
+
+# -- history -------------------------------------------------------------------------
+
+
+def test_snapshot_of_a_new_breaker_has_no_transitions(make):
+    assert make().snapshot().transitions == {}
+
+
+def test_transitions_are_counted_by_pair(make, clock, fail, service):
+    payments = make(trip=1)
+    fail(payments)
+    clock.advance(10)
+    fail(payments)
+    clock.advance(10)
+    payments.call(service.answer)
+    payments.reset()
+
+    assert payments.snapshot().transitions == {
+        (State.CLOSED, State.OPEN): 1,
+        (State.OPEN, State.HALF_OPEN): 2,
+        (State.HALF_OPEN, State.OPEN): 1,
+        (State.HALF_OPEN, State.CLOSED): 1,
+        (State.CLOSED, State.CLOSED): 1,
+    }
+
+
+def test_seconds_are_counted_by_state_up_to_now(make, clock, fail):
+    payments = make(trip=1)
+    clock.advance(3)
+    fail(payments)
+    clock.advance(12)
+    payments.acquire()
+    clock.advance(2)
+    payments.reset()
+    clock.advance(1)
+
+    assert payments.snapshot().seconds == {
+        State.CLOSED: 4,
+        State.OPEN: 12,
+        State.HALF_OPEN: 2,
+    }
+
+
+def test_seconds_of_a_breaker_that_begins_open_are_spent_open(make, clock):
+    payments = make(initial_state=State.OPEN)
+    clock.advance(2)
+
+    now = payments.snapshot()
+
+    assert (now.transitions, now.seconds) == ({}, {State.OPEN: 2})
+
+
+def test_history_of_an_older_snapshot_stays(make, clock):
+    payments = make()
+    before = payments.snapshot()
+
+    clock.advance(2)
+    payments.trip()
+
+    assert (before.transitions, before.seconds) == ({}, {State.CLOSED: 0})

@@ -91,6 +91,7 @@ def test_each_kind_of_event_has_its_method(make, clock, service, fail):
     fail(payments, 2)
 
     assert sorted(set(diary.heard)) == [
+        ("on_attached", "CircuitBreaker"),
         ("on_call", "CallEnded"),
         ("on_failed", "Failed"),
         ("on_late_result", "LateResult"),

@@ -19,6 +19,7 @@ from .._core.hints import (
 from .._core.phases import Command
 from .._core.policy import Policy
 from .._core.states import State
+from .attending import greet, part
 from .circuit import Circuit
 from .classify import USUAL, classifier_for
 from .entries import Refusal
@@ -82,7 +83,9 @@ class CircuitBreaker(metaclass=BlockType):
             hint in seconds (Retry-After), or None. It may lengthen the wait up to the
             recovery policy's `longest_hint`. Default none.
         listeners: Callables that take an event, or objects with `on_...` methods. They
-            run on the thread that made the call, without a lock: keep them short.
+            run on the thread that made the call, without a lock: keep them short. One
+            with `on_attached` is handed the breaker, to be held weakly, and may return
+            a function that is given the last snapshot, when the breaker is gone.
         clock: Returns seconds and never goes back. Default `time.monotonic`.
         share: A link that brings words from other processes. Default none.
         registry: Where the breaker can be found by name. Default the process's own;
@@ -180,6 +183,7 @@ class CircuitBreaker(metaclass=BlockType):
         listen(circuit)
         if share is not None:
             attach(circuit, share)
+        greet(self, circuit, given)
         if not isinstance(registry, str):
             registry.add(self)
 
@@ -397,8 +401,11 @@ class CircuitBreaker(metaclass=BlockType):
 
     def add_listener(self, listener: Listener) -> None:
         """Tell one more listener of what happens from now on."""
+        known = listener in self._circuit.publisher.listeners
         self._circuit.publisher.change(lambda before: (*before, listener))
         listen(self._circuit)
+        if not known:
+            greet(self, self._circuit, (listener,))
 
     def remove_listener(self, listener: Listener) -> None:
         """Tell a listener no longer; unknown ones are ignored."""
@@ -406,6 +413,7 @@ class CircuitBreaker(metaclass=BlockType):
             lambda before: (other for other in before if other != listener)
         )
         listen(self._circuit)
+        part(self._circuit, listener)
 
     # -- as a value ------------------------------------------------------------------
 

@@ -49,7 +49,7 @@ from .narration import ended, late, started
 from .publishing import Publisher
 from .recorders import Recorder, counter
 from .rejecting import pass_by
-from .tallies import NO_COUNTS, NO_TALLY, amounts_of, counts_of, counts_of_probe, plus
+from .tallies import NO_COUNTS, NO_TALLY, counts_of, counts_of_probe, plus
 from .waiting import Queue
 
 if TYPE_CHECKING:
@@ -181,9 +181,8 @@ class Circuit:
         """Report that a callback of the user's raised."""
         self.publisher.mishap(callback, error, self.current[0].epoch, self.seen)
 
-    def read(self) -> tuple[Phase, Evidence, Counts, Tally]:
+    def read(self, now: float) -> tuple[Phase, Evidence, Counts, Tally]:
         """Return everything at one moment, changing nothing."""
-        now = self.now()
         with self._lock:
             phase, recorder = self.current
             evidence = recorder.evidence(now) if recorder else _NOTHING
@@ -433,9 +432,7 @@ class Circuit:
         self.current = current
         if recorder is not None and following is not recorder:
             self._retired = plus(self._retired, counts_of(before, recorder))
-        amounts = amounts_of(before, after)
-        if amounts:
-            self._add(**amounts)
+        self._tally = self._tally.moved(before, after, now)
         self._sync()
         self._wake(before, after)
         return difference(self.name, before, after, now)

@@ -18,6 +18,7 @@ from .recorders import steps_of
 if TYPE_CHECKING:
     from .._core.phases import Phase
     from .circuit import Circuit
+    from .tallies import History
 
 
 class Totals(Struct):
@@ -72,6 +73,10 @@ class Snapshot(Struct):
         counts: What each window of the policy adds up to.
         rates: Failure rate and slow rate of each window, each None without calls.
         probes: Probes in flight that hold a place.
+        transitions: How often one state followed another, as (before, after). A reset
+            of a closed breaker is one from closed to closed.
+        seconds: What was spent in each state, in seconds of the breaker's clock, with
+            the period that is not over. States that never were are not in it.
         totals: What happened since the breaker was made.
     """
 
@@ -87,6 +92,8 @@ class Snapshot(Struct):
     counts: Mapping[Window, Counts]
     rates: Mapping[Window, tuple[float | None, float | None]]
     probes: int
+    transitions: Mapping[tuple[State, State], int]
+    seconds: Mapping[State, float]
     totals: Totals
 
     @property
@@ -117,12 +124,19 @@ class Snapshot(Struct):
 
 def snapshot(circuit: Circuit) -> Snapshot:
     """Return the circuit at this moment."""
-    return _snapshot(circuit)[1]
+    return _snapshot(circuit, circuit.now())[1]
 
 
-def _snapshot(circuit: Circuit) -> tuple[Phase, Snapshot]:
-    phase, evidence, counts, tally = circuit.read()
-    verdict = rules.admit(circuit.policy, phase, circuit.now())
+def last_snapshot(circuit: Circuit) -> Snapshot:
+    """Return the circuit as of the last time that its clock was read."""
+    return _snapshot(circuit, circuit.seen)[1]
+
+
+def _snapshot(circuit: Circuit, now: float) -> tuple[Phase, Snapshot]:
+    phase, evidence, counts, tally = circuit.read(now)
+    amounts = tally._asdict()
+    history: History = amounts.pop("history")
+    verdict = rules.admit(circuit.policy, phase, now)
     counting = isinstance(phase, Closed | Observing)
     return phase, Snapshot(
         name=circuit.name,
@@ -138,7 +152,9 @@ def _snapshot(circuit: Circuit) -> tuple[Phase, Snapshot]:
         rates={w: (c.failure_rate, c.slow_rate) for w, c in evidence.counts.items()}
         if counting
         else {},
-        probes=_in_flight(phase, circuit.now()),
+        probes=_in_flight(phase, now),
+        transitions=history.transitions,
+        seconds=history.spent(phase, now),
         totals=Totals(
             calls=counts.calls,
             successes=counts.calls - counts.failures,
@@ -146,14 +162,14 @@ def _snapshot(circuit: Circuit) -> tuple[Phase, Snapshot]:
             slow=counts.slow,
             rejected=steps_of(circuit.rejected),
             callback_errors=circuit.publisher.callback_errors,
-            **tally._asdict(),
+            **amounts,
         ),
     )
 
 
 def explain(circuit: Circuit) -> str:
     """Return one paragraph that a person can act on."""
-    phase, now = _snapshot(circuit)
+    phase, now = _snapshot(circuit, circuit.now())
     sentences = [_state_sentence(circuit, phase, now)]
     if now.last_failure is not None:
         age = max(0.0, circuit.now() - now.last_failure.at)

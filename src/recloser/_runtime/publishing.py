@@ -6,12 +6,19 @@ from collections.abc import Callable, Iterable, Mapping
 
 from .._core import events
 from .._core.events import CallbackFailed, CallEnded, Event
-from .._core.hints import Any, cast
+from .._core.hints import TYPE_CHECKING, Any, cast
 from .mishaps import report
 from .shapes import is_async_callable
 
+if TYPE_CHECKING:
+    from .insight import Snapshot
+
+    Farewell = Callable[[Snapshot], object]
+
 Listener = Callable[[Event], object] | object
 """A callable that takes an event, or an object with `on_...` methods."""
+if TYPE_CHECKING:
+    Parting = tuple[Listener, Farewell]
 
 _METHODS: dict[str, type[Event]] = {
     "on_transition": events.Transition,
@@ -26,6 +33,7 @@ _METHODS: dict[str, type[Event]] = {
     "on_would_reject": events.WouldReject,
     "on_callback_failed": events.CallbackFailed,
 }
+_ATTACHED = "on_attached"  # is handed the breaker itself (`attending`), no event
 _HANDOVER = (
     "a listener runs on the thread that made the call and cannot be a coroutine function, "
     "got {!r}: hand over with `lambda event: loop.call_soon_threadsafe(queue.put_nowait, event)`"
@@ -43,7 +51,7 @@ class Publisher:
     listener may add or remove listeners.
     """
 
-    __slots__ = ("_failures", "heard", "name")
+    __slots__ = ("_failures", "farewells", "heard", "name")
 
     def __init__(self, name: str) -> None:
         """Begin with nobody listening."""
@@ -51,6 +59,8 @@ class Publisher:
         self._failures = 0
         self.heard = _NOBODY
         """Listeners, and their methods by kind of event."""
+        self.farewells: tuple[Parting, ...] = ()
+        """Who wants the last snapshot, and how to hand it over."""
 
     @property
     def callback_errors(self) -> int:
@@ -77,6 +87,25 @@ class Publisher:
     def listeners(self) -> tuple[Listener, ...]:
         """Who is told, in order."""
         return self.heard[0]
+
+    def keep(self, parting: Parting) -> None:
+        """Remember what a listener wants done in the end. Safe for threads, like `change`."""
+        while True:
+            before = self.farewells
+            after = (*before, parting)
+            if self.farewells is before:
+                self.farewells = after
+                return
+
+    def drop(self, listener: Listener) -> tuple[Parting, ...]:
+        """Forget what a listener wants done in the end, and return it."""
+        while True:
+            before = self.farewells
+            dropped = tuple(one for one in before if one[0] == listener)
+            after = tuple(one for one in before if one not in dropped)
+            if self.farewells is before:
+                self.farewells = after
+                return dropped
 
     def wants(self, kind: type[Event]) -> bool:
         """Tell whether anybody listens, so that nobody makes events in vain."""
@@ -134,6 +163,15 @@ def each_listener(listeners: object) -> tuple[Listener, ...]:
     raise TypeError(msg)
 
 
+def check_listener(listener: object) -> None:
+    """Refuse what cannot listen.
+
+    Raises:
+        TypeError: It is neither callable nor has an `on_...` method, or is async.
+    """
+    _methods(listener)
+
+
 def _methods(listener: Listener) -> dict[type[Event], Callable[[Any], object]]:
     found: dict[type[Event], Callable[[Any], object]] = {
         kind: getattr(listener, name)
@@ -142,7 +180,7 @@ def _methods(listener: Listener) -> dict[type[Event], Callable[[Any], object]]:
     }
     if not found and callable(listener):
         found = {kind: listener for kind in _METHODS.values() if kind is not CallEnded}
-    if not found:
+    if not found and not hasattr(listener, _ATTACHED):
         msg = f"a listener must be callable or have an on_... method, got {listener!r}"
         raise TypeError(msg)
     for method in found.values():

@@ -7,11 +7,13 @@ import weakref
 
 from .._core.hints import TYPE_CHECKING, final
 from . import forks
+from .publishing import check_listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .breaker import CircuitBreaker
+    from .publishing import Listener
 
 
 @final
@@ -32,6 +34,7 @@ class Registry:
         self._all: weakref.WeakKeyDictionary[CircuitBreaker, None] = (
             weakref.WeakKeyDictionary()
         )
+        self._listeners: tuple[Listener, ...] = ()
         forks.watch(self)
 
     def after_fork(self) -> None:
@@ -44,6 +47,35 @@ class Registry:
             self._newest[breaker.name] = breaker
             self._all.pop(breaker, None)
             self._all[breaker] = None
+            listeners = self._listeners
+        for listener in listeners:
+            _tell(breaker, listener)
+
+    def add_listener(self, listener: Listener) -> None:
+        """Tell a listener of every breaker in here: the living, and all that will be added.
+
+        A breaker that has it already is not given it twice. Breakers of a `BreakerGroup`
+        are in no registry unless the group says so: give it to the group as well.
+
+        Raises:
+            TypeError: It is neither callable nor has an `on_...` method.
+        """
+        check_listener(listener)
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+            living = list(self._all)
+        for breaker in living:
+            _tell(breaker, listener)
+
+    def remove_listener(self, listener: Listener) -> None:
+        """Tell a listener no longer, neither of living breakers nor of new ones."""
+        with self._lock:
+            self._listeners = tuple(
+                other for other in self._listeners if other != listener
+            )
+            living = list(self._all)
+        for breaker in living:
+            breaker.remove_listener(listener)
 
     def get(self, name: str) -> CircuitBreaker | None:
         """Return the newest living breaker of this name, or None."""
@@ -75,6 +107,11 @@ class Registry:
             self._all.clear()
 
 
+def _tell(breaker: CircuitBreaker, listener: Listener) -> None:
+    if listener not in breaker._circuit.publisher.listeners:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the same layer
+        breaker.add_listener(listener)
+
+
 default_registry = Registry()
 
 
@@ -86,6 +123,20 @@ def get_breaker(name: str) -> CircuitBreaker | None:
 def breakers() -> list[CircuitBreaker]:
     """Return all living breakers of the default registry, sorted by name."""
     return list(default_registry)
+
+
+def add_listener(listener: Listener) -> None:
+    """Tell a listener of every breaker in the default registry, now and from now on.
+
+    Raises:
+        TypeError: It is neither callable nor has an `on_...` method.
+    """
+    default_registry.add_listener(listener)
+
+
+def remove_listener(listener: Listener) -> None:
+    """Tell a listener of the default registry no longer."""
+    default_registry.remove_listener(listener)
 
 
 def reset_all() -> None:

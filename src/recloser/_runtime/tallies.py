@@ -8,11 +8,34 @@ from .._core.phases import Disabled, HalfOpen, Observing, Open
 from .._core.windows import Counts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .._core.outcomes import Outcome
     from .._core.phases import Phase
+    from .._core.states import State
     from .recorders import Recorder
 
 NO_COUNTS = Counts()
+
+
+class History(NamedTuple):
+    """Which states came after which, and how long they lasted."""
+
+    transitions: Mapping[tuple[State, State], int] = {}
+    """How often one state followed another, as (before, after)."""
+    seconds: Mapping[State, float] = {}
+    """What was spent in each state, in seconds of the breaker's clock."""
+
+    def moved(self, before: Phase, after: Phase, now: float) -> History:
+        """Return the history with one change of state more."""
+        pair = (before.state, after.state)
+        times = self.transitions.get(pair, 0) + 1
+        return History({**self.transitions, pair: times}, self.spent(before, now))
+
+    def spent(self, phase: Phase, now: float) -> Mapping[State, float]:
+        """Return the seconds with those of a period that is over now."""
+        spent = self.seconds.get(phase.state, 0.0) + max(0.0, now - phase.since)
+        return {**self.seconds, phase.state: spent}
 
 
 class Tally(NamedTuple):
@@ -26,12 +49,20 @@ class Tally(NamedTuple):
     would_trip: int = 0
     would_reject: int = 0
     fallbacks: int = 0
+    history: History = History()
 
     def raised(self, **amounts: int) -> Tally:
         """Return the tally with some of its numbers raised."""
         return self._replace(
             **{name: getattr(self, name) + n for name, n in amounts.items()}
         )
+
+    def moved(self, before: Phase, after: Phase, now: float) -> Tally:
+        """Return the tally after a swap of phases."""
+        tally = self.raised(**amounts_of(before, after))
+        if before.epoch in {0, after.epoch}:  # 0 is before the first
+            return tally
+        return tally._replace(history=self.history.moved(before, after, now))
 
 
 NO_TALLY = Tally()
