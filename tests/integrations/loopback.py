@@ -180,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _head(self, status: int, headers: Mapping[str, str]) -> None:
         known = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Status"
-        self.send_response(status, known)
+        self.send_response_only(status, known)  # no headers of its own
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()

@@ -8,11 +8,11 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
 @contextmanager
-def extra(name: str, **at_least: str) -> Iterator[None]:
+def extra(name: str, **at_least: str) -> Generator[None]:
     """Import a library inside this block, at the top of the module that is about it.
 
         with extra("httpx", httpx="0.27"):
