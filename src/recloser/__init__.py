@@ -15,6 +15,7 @@ To read it: `_core/phases` (what can be), `_core/rules` (what may change),
 
 from __future__ import annotations
 
+from ._core.budget import Baseline, Reading
 from ._core.errors import CircuitOpenError, PermitError, RecloserError, SharingError
 from ._core.events import (
     CallbackFailed,
@@ -35,7 +36,12 @@ from ._core.phases import Origin, Word
 from ._core.policy import Policy
 from ._core.recovery import Backoff, Wait
 from ._core.states import State
-from ._core.trips import ConsecutiveFailures, FailureRate, SlowCallRate
+from ._core.trips import (
+    ConsecutiveFailures,
+    FailureRate,
+    FalseTripBudget,
+    SlowCallRate,
+)
 from ._core.windows import Counts, CountWindow, Evidence, TimeWindow
 from ._runtime.breaker import CircuitBreaker
 from ._runtime.group import BreakerGroup
@@ -53,6 +59,7 @@ from ._runtime.registry import (
 
 __all__ = [
     "Backoff",
+    "Baseline",
     "BreakerGroup",
     "CallEnded",
     "CallbackFailed",
@@ -66,6 +73,7 @@ __all__ = [
     "Failed",
     "FailureInfo",
     "FailureRate",
+    "FalseTripBudget",
     "Guard",
     "Kind",
     "LateResult",
@@ -76,6 +84,7 @@ __all__ = [
     "ProbeEnded",
     "ProbeLost",
     "ProbeStarted",
+    "Reading",
     "RecloserError",
     "Registry",
     "Rejected",

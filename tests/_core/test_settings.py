@@ -113,7 +113,7 @@ def test_any_mapping_will_do_and_none_is_changed() -> None:
     assert inner == {"failure_rate": 0.5, "window": {"seconds": 9}}
 
 
-RULES = "consecutive_failures, failure_rate, slow_call_rate, any, all"
+RULES = "consecutive_failures, failure_rate, slow_call_rate, false_trips, any, all"
 
 
 @pytest.mark.parametrize(

@@ -112,4 +112,4 @@ def test_counts_since_earlier_counts_are_their_difference() -> None:
 
 
 def test_evidence_of_nothing_is_empty() -> None:
-    assert Evidence() == (0, 0, {}, {})
+    assert Evidence() == (0, 0, {}, {}, {})

@@ -73,6 +73,14 @@ class Policy(Value):
 
         return cls(**policy_fields(settings))
 
+    @property
+    def settle(self) -> float:
+        """Seconds of trouble that open nothing, where a `FalseTripBudget` does not say.
+
+        A hundredth of the first wait, within 0.1 and 1: what opening would cost.
+        """
+        return min(max(self.recovery.base(1) / 100, 0.1), 1.0)
+
     def __str__(self) -> str:
         """Say it in words."""
         probes = "1 probe" if self.probes == 1 else f"{self.probes} probes"

@@ -72,6 +72,11 @@ def seconds(name: str, value: object) -> float:
     return result
 
 
+def optional_seconds(name: str, value: object) -> float | None:
+    """Return a duration as `seconds` does, or None for none."""
+    return None if value is None else seconds(name, value)
+
+
 def duration(name: str, value: object) -> float:
     """Return a duration in seconds, >= 0, from a number or a `timedelta`."""
     total = getattr(value, "total_seconds", None)

@@ -4,6 +4,7 @@ The keys are those of `Policy`; a rule or a recovery policy is a mapping that na
 
     {"trip": {"any": [{"consecutive_failures": 5},
                       {"failure_rate": 0.5, "window": {"seconds": 60}},
+                      {"false_trips": 1, "per": 2592000, "unacceptable": 0.5},
                       {"slow_call_rate": 0.8, "slower_than": 2, "window": {"calls": 100}}]},
      "recovery": {"backoff": 5, "factor": 2, "maximum": 300},
      "probes": 3}
@@ -23,6 +24,7 @@ from .trips import (
     AnyOf,
     ConsecutiveFailures,
     FailureRate,
+    FalseTripBudget,
     SlowCallRate,
     TripRule,
 )
@@ -75,6 +77,7 @@ _RULES: dict[str, tuple[Callable[..., TripRule], set[str]]] = {
     "consecutive_failures": (ConsecutiveFailures, {"slower_than", "within"}),
     "failure_rate": (FailureRate, {"window", "minimum_calls"}),
     "slow_call_rate": (SlowCallRate, {"slower_than", "window", "minimum_calls"}),
+    "false_trips": (FalseTripBudget, {"per", "unacceptable", "settle", "slower_than"}),
 }
 
 

@@ -9,8 +9,11 @@ import math
 from collections.abc import Mapping
 
 from . import ranges
-from .hints import NamedTuple
+from .hints import TYPE_CHECKING, NamedTuple
 from .values import Value
+
+if TYPE_CHECKING:
+    from .budget import Budget, Score
 
 
 class CountWindow(Value):
@@ -128,3 +131,5 @@ class Evidence(NamedTuple):
     """What each window of the policy adds up to."""
     since: Mapping[tuple[int, bool], float] = {}
     """When the n-th last call of a streak ended: (n, slow streak?) to clock seconds."""
+    scores: Mapping[Budget, Score] = {}
+    """The score of each budget of the policy, as of its last failure or slow call."""

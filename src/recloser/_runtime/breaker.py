@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .._core.hints import Never, ParamSpec, Self
     from .._core.recovery import Recovery
     from .._core.trips import TripRule
+    from .baselines import Baselines
     from .classify import ErrorTests
     from .guards import FallbackGuard
     from .insight import Snapshot
@@ -91,6 +92,8 @@ class CircuitBreaker(metaclass=BlockType):
         registry: Where the breaker can be found by name. Default the process's own;
             "none" for nowhere.
         initial_state: Any state but half_open; open begins a wait. Default closed.
+        baseline: What a breaker before this one had learned: its `snapshot().baseline`,
+            or the same from JSON. Only a `FalseTripBudget` learns. Default nothing.
 
     Raises:
         TypeError, ValueError: An option is of the wrong type or out of range; the
@@ -150,6 +153,7 @@ class CircuitBreaker(metaclass=BlockType):
         share: LinkProtocol | None = None,
         registry: Registry | Literal["none"] = default_registry,
         initial_state: State = State.CLOSED,
+        baseline: Baselines | None = None,
         **unknown: Never,
     ) -> None:
         """Check everything, then begin in `initial_state`."""
@@ -166,7 +170,7 @@ class CircuitBreaker(metaclass=BlockType):
         state = _initial(initial_state)
         _check_registry(registry)
         settings = _changed(policy, changes)
-        circuit = Circuit(name, settings, _clock(clock), state)
+        circuit = Circuit(name, settings, _clock(clock), state, baseline)
         given = each_listener(listeners)
         circuit.publisher.change(lambda _: given)
         classifier = classifier_for(
@@ -377,7 +381,10 @@ class CircuitBreaker(metaclass=BlockType):
         self._circuit.command(Command.OBSERVE)
 
     def reset(self) -> None:
-        """Close, with a new period, no evidence and no memory of past trips."""
+        """Close, with a new period, no evidence and no memory of past trips.
+
+        What a `FalseTripBudget` has learned to be usual stays.
+        """
         self._circuit.command(Command.RESET)
 
     def reconfigure(

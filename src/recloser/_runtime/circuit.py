@@ -44,6 +44,7 @@ from .._core.rules import Refused
 from .._core.states import State
 from .._core.windows import Counts, Evidence, TimeWindow
 from . import forks, reentry
+from .baselines import answered, usual_of
 from .entries import INSIDE, Entry, Refusal
 from .narration import ended, late, started
 from .publishing import Publisher
@@ -57,7 +58,9 @@ if TYPE_CHECKING:
 
     from .._core.events import Event
     from .._core.policy import Policy
+    from .baselines import Baselines
     from .recorders import Swapped, Tap
+    from .scores import Readings, Usual
     from .tallies import Tally
     from .waiting import Clock
 
@@ -76,6 +79,7 @@ class Circuit:
         "_retired",
         "_tally",
         "_tap",
+        "_usual",
         "blocks",
         "chance",
         "clock",
@@ -90,8 +94,15 @@ class Circuit:
         "ticket",
     )
 
-    def __init__(self, name: str, policy: Policy, clock: Clock, state: State) -> None:
-        """Begin in `state`."""
+    def __init__(
+        self,
+        name: str,
+        policy: Policy,
+        clock: Clock,
+        state: State,
+        baseline: Baselines | None = None,
+    ) -> None:
+        """Begin in `state`, knowing what is usual if somebody says so."""
         from random import random  # here: it is a tenth of our import time
 
         self.name: str = name
@@ -100,6 +111,7 @@ class Circuit:
         self._lock = threading.RLock()
         self.seen: float = clock()
         self._retired = NO_COUNTS
+        self._usual: Usual = usual_of(baseline, self.seen)
         self._tally = NO_TALLY
         self._owners: dict[int, int] | None = None
         self._links: dict[object, Link] | None = None
@@ -181,13 +193,17 @@ class Circuit:
         """Report that a callback of the user's raised."""
         self.publisher.mishap(callback, error, self.current[0].epoch, self.seen)
 
-    def read(self, now: float) -> tuple[Phase, Evidence, Counts, Tally]:
+    def read(
+        self, now: float
+    ) -> tuple[Phase, Evidence, Counts, Tally, Readings, Usual]:
         """Return everything at one moment, changing nothing."""
         with self._lock:
             phase, recorder = self.current
             evidence = recorder.evidence(now) if recorder else _NOTHING
             counts = plus(self._retired, counts_of(phase, recorder))
-            return phase, evidence, counts, self._tally
+            usual = self._usual_after(phase, recorder, now)
+            readings = recorder.readings(now) if recorder else ()
+            return phase, evidence, counts, self._tally, readings, usual
 
     # -- admission -------------------------------------------------------------------
 
@@ -376,9 +392,10 @@ class Circuit:
         with self._lock:
             policy = change(self.policy)
             self._configure(policy)
-            recorder = self.current[1]
+            phase, recorder = self.current
             if recorder is not None:
-                recorder.reshape(policy.trip, now)
+                self._usual = self._usual_after(phase, recorder, now)
+                recorder.reshape(policy.trip, now, policy.settle, self._usual)
             self._sync()
         if self._queue:
             self._queue.wake(policy.probe_concurrency)
@@ -432,6 +449,7 @@ class Circuit:
         self.current = current
         if recorder is not None and following is not recorder:
             self._retired = plus(self._retired, counts_of(before, recorder))
+            self._usual = self._usual_after(before, recorder, self.seen)
         self._tally = self._tally.moved(before, after, now)
         self._sync()
         self._wake(before, after)
@@ -447,10 +465,22 @@ class Circuit:
         )
         if after.epoch == before.epoch and recorder is not None and not crossed:
             return recorder
-        recorder = Recorder(self.policy.trip, after.epoch, self.seen)
+        policy, now = self.policy, self.seen
+        usual = self._usual_after(before, recorder, now)
+        if isinstance(before, HalfOpen):
+            usual = answered(usual)
+        recorder = Recorder(policy.trip, after.epoch, now, policy.settle, usual)
         if self._tap is not None and not isinstance(after, Disabled):
             recorder.ok = self._tap(recorder.counter)
         return recorder
+
+    def _usual_after(
+        self, phase: Phase, recorder: Recorder | None, now: float
+    ) -> Usual:
+        """Return what is usual at the end of a period; a disabled one teaches nothing."""
+        if recorder is None or isinstance(phase, Disabled):
+            return self._usual
+        return {**self._usual, **recorder.usual(now)}
 
     def _sync(self) -> None:
         """Set the ticket that follows from the phase; the last step of every swap."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .._core import rules
+from .._core.budget import Baseline, Reading
 from .._core.durations import in_words
 from .._core.hints import TYPE_CHECKING
 from .._core.outcomes import FailureInfo
@@ -13,6 +14,7 @@ from .._core.rules import Refused
 from .._core.states import State
 from .._core.values import Struct
 from .._core.windows import Counts, Window
+from .baselines import baselines_of
 from .recorders import steps_of
 
 if TYPE_CHECKING:
@@ -72,6 +74,10 @@ class Snapshot(Struct):
         streak: Failures since the last success of this period.
         counts: What each window of the policy adds up to.
         rates: Failure rate and slow rate of each window, each None without calls.
+        scores: For each budget of a `FalseTripBudget`: its score, capacity, usual rate,
+            and how many failures in a row would open it now.
+        baseline: What is usual, by kind ("failed", "slow"), once a call has succeeded;
+            give it to the next breaker of this name. Kept in every state.
         probes: Probes in flight that hold a place.
         transitions: How often one state followed another, as (before, after). A reset
             of a closed breaker is one from closed to closed.
@@ -91,6 +97,8 @@ class Snapshot(Struct):
     streak: int | None
     counts: Mapping[Window, Counts]
     rates: Mapping[Window, tuple[float | None, float | None]]
+    scores: tuple[Reading, ...]
+    baseline: Mapping[str, Baseline]
     probes: int
     transitions: Mapping[tuple[State, State], int]
     seconds: Mapping[State, float]
@@ -133,11 +141,12 @@ def last_snapshot(circuit: Circuit) -> Snapshot:
 
 
 def _snapshot(circuit: Circuit, now: float) -> tuple[Phase, Snapshot]:
-    phase, evidence, counts, tally = circuit.read(now)
+    phase, evidence, counts, tally, scores, usual = circuit.read(now)
     amounts = tally._asdict()
     history: History = amounts.pop("history")
     verdict = rules.admit(circuit.policy, phase, now)
     counting = isinstance(phase, Closed | Observing)
+    learns = bool(circuit.policy.trip.budgets)
     return phase, Snapshot(
         name=circuit.name,
         state=phase.state,
@@ -152,6 +161,8 @@ def _snapshot(circuit: Circuit, now: float) -> tuple[Phase, Snapshot]:
         rates={w: (c.failure_rate, c.slow_rate) for w, c in evidence.counts.items()}
         if counting
         else {},
+        scores=scores if counting else (),
+        baseline=baselines_of(usual, now) if learns else {},
         probes=_in_flight(phase, now),
         transitions=history.transitions,
         seconds=history.spent(phase, now),
@@ -189,6 +200,7 @@ def _state_sentence(circuit: Circuit, phase: Phase, now: Snapshot) -> str:
             for w, c in now.counts.items()
         ]
         seen.append(f"{now.streak} failures in a row")
+        seen.extend(map(_score_words, now.scores))
         return f"{name} is closed: calls go through ({'; '.join(seen)})."
     if isinstance(phase, Open) and now.retry_after == 0.0:
         return f"{name} is open ({phase.reason}); its wait is over and the next call is the probe."
@@ -205,6 +217,17 @@ def _state_sentence(circuit: Circuit, phase: Phase, now: Snapshot) -> str:
     if phase.trips:
         would += f", last for this reason: {phase.reason}"
     return f"{name} only observes: calls go through, and {would}."
+
+
+def _score_words(one: Reading) -> str:
+    score = (
+        f"score {one.score:.3g} of {one.capacity:.3g} for calls that {_KINDS[one.kind]}"
+    )
+    row = f"{one.needed} in a row would open it"
+    return f"{score}, usual is {one.usual * 100:.3g} %, {row}"
+
+
+_KINDS = {"failed": "failed", "slow": "were slow"}
 
 
 def _half_open_sentence(circuit: Circuit, phase: HalfOpen, name: str) -> str:

@@ -38,6 +38,7 @@ from .._core.hints import TYPE_CHECKING
 from .._core.outcomes import Kind
 from .._core.phases import Admission
 from .._core.windows import Counts, CountWindow, Evidence, TimeWindow, Window
+from .scores import Scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from .._core.hints import Protocol
     from .._core.outcomes import Outcome
     from .._core.trips import TripRule
+    from .scores import Readings, Usual
 
     Tap = Callable[[Iterator[object]], Iterator[object]]
 
@@ -72,6 +74,7 @@ def steps_of(step: Iterator[object]) -> int:
 
 _NO_TOTALS = Counts()
 _NO_NUMBERS = array("q")
+NOTHING_USUAL: Usual = {}
 
 
 class Streak:
@@ -189,6 +192,7 @@ class Recorder:
 
     __slots__ = (
         "_failures",
+        "_scores",
         "_slow",
         "_slow_cancelled",
         "_slow_good",
@@ -203,8 +207,23 @@ class Recorder:
         "ok",
     )
 
-    def __init__(self, trip: TripRule, epoch: int, now: float) -> None:
-        """Begin with no evidence, in the shape that the rule needs."""
+    def __init__(
+        self,
+        trip: TripRule,
+        epoch: int,
+        now: float,
+        settle: float = 0.0,
+        usual: Usual = NOTHING_USUAL,
+    ) -> None:
+        """Begin with no evidence, in the shape that the rule needs.
+
+        Args:
+            trip: The rule.
+            epoch: Which period this is.
+            now: When it begins.
+            settle: Seconds of trouble that open nothing, where a budget does not say.
+            usual: What earlier periods have learned.
+        """
         self.admission: Admission = Admission(epoch)
         self.counter: Iterator[object] = counter()
         self.ok: Iterator[object] = self.counter
@@ -215,10 +234,17 @@ class Recorder:
         """When a success must call `turn` before it counts: the end of a bucket."""
         self._failures = self._slow = self._slow_good = self._slow_cancelled = 0
         self._tallies: tuple[CountTally | TimeTally, ...] = ()
-        self.reshape(trip, now)
+        self._scores: Scores | None = None
+        self.reshape(trip, now, settle, usual)
 
-    def reshape(self, trip: TripRule, now: float) -> None:
-        """Fit another rule; keep the evidence of windows that stay."""
+    def reshape(
+        self,
+        trip: TripRule,
+        now: float,
+        settle: float = 0.0,
+        usual: Usual = NOTHING_USUAL,
+    ) -> None:
+        """Fit another rule; keep the evidence of windows and budgets that stay."""
         totals = self.totals()
         kept = {tally.window: tally for tally in self._tallies}
         self._tallies = tuple(
@@ -230,9 +256,25 @@ class Recorder:
         self._slow_streak = (
             self._fitted(slow_streak, slow=True) if trip.watches_slow_streak else None
         )
+        self._scores = self._refitted(trip, settle, usual, totals, now)
         limit = trip.slow_limit
         self.limit = inf if limit is None else limit
         self.turn(now)
+
+    def _refitted(
+        self,
+        trip: TripRule,
+        settle: float,
+        usual: Usual,
+        totals: Counts,
+        now: float,
+    ) -> Scores | None:
+        if not trip.budgets:
+            return None
+        good, before = _good(totals), self._scores
+        if before is None:
+            return Scores(trip.budgets, settle, usual, good, now)
+        return before.fitted(trip.budgets, settle, good, now)
 
     def _fitted(self, before: Streak | None, *, slow: bool) -> Streak:
         span = max((length for length, kind in self._spans if kind is slow), default=0)
@@ -276,12 +318,14 @@ class Recorder:
             self._streak.add(fast + self._slow_good, now)
         if self._slow_streak is not None:
             self._slow_streak.add(fast, now)
-        totals = _NO_TOTALS
-        tallies = self._tallies
-        if tallies:
-            totals = self._totals(fast)
-            for tally in tallies:
-                tally.add(totals, failed=failed, slow=slow)
+        tallies, scores = self._tallies, self._scores
+        if not tallies and scores is None:
+            return self._read(fast, _NO_TOTALS)
+        totals = self._totals(fast)
+        for tally in tallies:
+            tally.add(totals, failed=failed, slow=slow)
+        if scores is not None:
+            scores.add(_good(totals), now, failed=failed, slow=slow)
         return self._read(fast, totals)
 
     def streak(self) -> int:
@@ -298,13 +342,28 @@ class Recorder:
         streak = self._streak.length(fast + self._slow_good)
         slow_streak = self._slow_streak
         slow = slow_streak.length(fast) if slow_streak is not None else 0
-        tallies = self._tallies
+        tallies, scores = self._tallies, self._scores
         if not tallies and not self._spans:
-            return Evidence(streak, slow)
+            if scores is None:
+                return Evidence(streak, slow)
+            return Evidence(streak, slow, scores=scores.read(_good(totals)))
         counts: dict[Window, Counts] = {
             tally.window: tally.counts(totals) for tally in tallies
         }
-        return Evidence(streak, slow, counts, self._began())
+        kept = {} if scores is None else scores.read(_good(totals))
+        return Evidence(streak, slow, counts, self._began(), kept)
+
+    def usual(self, now: float) -> Usual:
+        """Return what the period has learned by now, to be given to the next."""
+        scores = self._scores
+        return (
+            NOTHING_USUAL if scores is None else scores.usual(_good(self.totals()), now)
+        )
+
+    def readings(self, now: float) -> Readings:
+        """Return the scores as people read them."""
+        scores = self._scores
+        return () if scores is None else scores.readings(_good(self.totals()), now)
 
     def _began(self) -> dict[tuple[int, bool], float]:
         return {
@@ -313,6 +372,11 @@ class Recorder:
             ).began(length)
             for length, slow in self._spans
         }
+
+
+def _good(totals: Counts) -> tuple[int, int]:
+    """Return how many calls did not fail, and how many were not slow."""
+    return totals.calls - totals.failures, totals.slow_calls - totals.slow
 
 
 def _tally(window: Window, totals: Counts, now: float) -> CountTally | TimeTally:
