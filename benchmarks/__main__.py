@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from . import calls, figures, herd, imports, instructions, memory, options, rare, tables
+from . import (
+    calls,
+    figures,
+    herd,
+    imports,
+    instructions,
+    keys,
+    memory,
+    options,
+    rare,
+    tables,
+)
 from . import threads as crowd
 from .interpreters import run_everywhere
 from .page import write_page
@@ -35,16 +46,18 @@ class Effort:
         plan: Rounds and samples of what is timed in loops.
         breakers: How many are made to weigh one.
         processes: How many fresh interpreters per import.
+        keys: How many different keys a group is given.
     """
 
     name: str
     plan: Plan
     breakers: int
     processes: int
+    keys: int
 
 
-FULL: Final = Effort("full", Plan(41, 0.002), 10_000, 31)
-QUICK: Final = Effort("quick", Plan(7, 0.0007), 200, 3)
+FULL: Final = Effort("full", Plan(41, 0.002), 10_000, 31, 1_000_000)
+QUICK: Final = Effort("quick", Plan(7, 0.0007), 200, 3, 100_000)
 
 
 def groups(
@@ -72,6 +85,7 @@ def groups(
         "threads": lambda: crowd.threads(libraries, plan),
         "herd": lambda: herd.herd(libraries),
         "memory": lambda: memory.memory(libraries, effort.breakers),
+        "keys": lambda: keys.keys(effort.keys) if ours else iter(()),
         "import": lambda: imports.imports(libraries, effort.processes),
     }
     return found
