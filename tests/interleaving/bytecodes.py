@@ -35,28 +35,29 @@ they are never set. A test looks at the bytecode to see that this is so."""
 Step = Callable[[], None]
 
 
-def _files() -> tuple[str, ...]:
-    found = (import_module(f"recloser._runtime.{name}").__file__ for name in MODULES)
+def files_of(modules: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the files of modules of the runtime."""
+    found = (import_module(f"recloser._runtime.{name}").__file__ for name in modules)
     return tuple(filter(None, found))
 
 
-FILES: Final = _files()
+FILES: Final = files_of(MODULES)
 
 
-def is_under_test(code: CodeType) -> bool:
+def is_under_test(code: CodeType, files: tuple[str, ...] = FILES) -> bool:
     """Tell whether the bytecodes of a function are steps."""
     name = code.co_filename
     if code.co_name in ATOMIC:
         return False
-    return name in FILES or name.startswith(COMPILED)
+    return name in files or name.startswith(COMPILED)
 
 
 @contextmanager
-def traced(step: Step) -> Iterator[None]:
+def traced(step: Step, files: tuple[str, ...] = FILES) -> Iterator[None]:
     """Call `step` before each bytecode of this thread, by tracing its frames."""
 
     def enter(frame: FrameType, event: str, argument: Any) -> Any:
-        if not is_under_test(frame.f_code):
+        if not is_under_test(frame.f_code, files):
             return None
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
@@ -79,8 +80,8 @@ _TOOL: Final = 4
 
 
 @contextmanager
-def monitored(step: Step) -> Iterator[None]:
-    """Call `step` before each bytecode of this thread, by events of code objects."""
+def monitored(step: Step, files: tuple[str, ...] = FILES) -> Iterator[None]:
+    """Call `step` before each bytecode of this thread, by events that `watching` asked for."""
     _steps[threading.get_ident()] = step
     try:
         yield
@@ -102,7 +103,9 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 @contextmanager
-def watching(*compiled: CodeType) -> Iterator[None]:
+def watching(
+    *compiled: CodeType, modules: tuple[str, ...] = MODULES
+) -> Iterator[None]:
     """Have the events come while the block runs, of our modules and what is given."""
     if sys.version_info < (3, 12):
         yield
@@ -110,7 +113,10 @@ def watching(*compiled: CodeType) -> Iterator[None]:
     monitoring = sys.monitoring
     monitoring.use_tool_id(_TOOL, "interleaving")
     monitoring.register_callback(_TOOL, monitoring.events.INSTRUCTION, _at)
-    codes = [code for code in (*_living(), *compiled) if is_under_test(code)]
+    files = files_of(modules)
+    codes = [
+        code for code in (*_living(modules), *compiled) if is_under_test(code, files)
+    ]
     for code in codes:
         monitoring.set_local_events(_TOOL, code, monitoring.events.INSTRUCTION)
     try:
@@ -121,9 +127,9 @@ def watching(*compiled: CodeType) -> Iterator[None]:
         monitoring.free_tool_id(_TOOL)
 
 
-def _living() -> Iterator[CodeType]:
+def _living(modules: tuple[str, ...]) -> Iterator[CodeType]:
     """Return the code of every function of our modules, and of what they nest."""
-    for name in MODULES:
+    for name in modules:
         module = import_module(f"recloser._runtime.{name}")
         for value in vars(module).values():
             for found in (
