@@ -442,7 +442,7 @@ class Circuit:
         # Made first, since only the comparison may precede the store. "Ask" is right in
         # every phase, should the rest be torn off.
         current = (after, following)
-        self.ticket.cell_contents = None
+        self._admit_by(None)
         if self.current[0] is not before:
             self._sync()
             return ()
@@ -484,9 +484,16 @@ class Circuit:
 
     def _sync(self) -> None:
         """Set the ticket that follows from the phase; the last step of every swap."""
-        phase, recorder = self.current
-        until = phase.until if isinstance(phase, Observing) else None
-        ticket = None if until is not None and until > self.seen else recorder
+        while True:
+            current = phase, recorder = self.current
+            until = phase.until if isinstance(phase, Observing) else None
+            ticket = None if until is not None and until > self.seen else recorder
+            self._admit_by(ticket)
+            if self.current is current:  # else a visitor has swapped in between
+                return
+
+    def _admit_by(self, ticket: Recorder | None) -> None:
+        """Give wrappers and blocks a ticket, or have them ask."""
         self.ticket.cell_contents = ticket
         blocks = self.blocks and self.blocks()
         if blocks:
