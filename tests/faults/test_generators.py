@@ -60,7 +60,7 @@ def of(plan: list[tuple[str, str]]) -> Any:
             if end == "returns":
                 return tuple(seen)
             if end == "raises StopIteration":
-                raise StopIteration("by hand")
+                raise StopIteration("by hand")  # noqa: PLR1708 - a mistake to hand on
         return "the end"
 
     return items
@@ -156,9 +156,7 @@ def has_settled(stage: Stage) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@given(
-    PLANS, steps(THROWN), st.sampled_from(STATES), st.sampled_from(sorted(POLICIES))
-)
+@given(PLANS, steps(THROWN), st.sampled_from(STATES), st.sampled_from(sorted(POLICIES)))
 def test_guarded_generator_does_what_the_bare_one_does(plan, doing, state, policy):
     stage = Stage(state, POLICIES[policy])
     bare, guarded = delegating(of(plan)), stage.breaker(of(plan))

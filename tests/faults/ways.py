@@ -70,7 +70,9 @@ class Stage:
         first, second = self.breaker.try_acquire(), self.breaker.try_acquire()
         assert first is not None, "its place was not given back"
         if self.breaker.state is State.HALF_OPEN:
-            assert second is None, "somebody is taken for a part of a probe that is over"
+            assert second is None, (
+                "somebody is taken for a part of a probe that is over"
+            )
         else:
             assert second is not None
             second.release()
@@ -120,7 +122,11 @@ def stream(breaker: CircuitBreaker, work: Work) -> Work:
     def items() -> Any:
         yield work()
 
-    return lambda: list(items())[0]
+    def ask() -> Any:
+        (item,) = items()
+        return item
+
+    return ask
 
 
 WAYS: Final = (function, call, block, permit, stream)
@@ -165,7 +171,8 @@ def async_stream(breaker: CircuitBreaker, work: AsyncWork) -> AsyncWork:
         yield await work()
 
     async def ask() -> Any:
-        return [item async for item in items()][0]
+        (item,) = [item async for item in items()]
+        return item
 
     return ask
 

@@ -103,9 +103,7 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 @contextmanager
-def watching(
-    *compiled: CodeType, modules: tuple[str, ...] = MODULES
-) -> Iterator[None]:
+def watching(*compiled: CodeType, modules: tuple[str, ...] = MODULES) -> Iterator[None]:
     """Have the events come while the block runs, of our modules and what is given."""
     if sys.version_info < (3, 12):
         yield

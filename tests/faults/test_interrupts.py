@@ -1,0 +1,35 @@
+"""Ctrl-C at random moments, by real signals, thousands of times."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parent / "interrupted.py"
+THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
+@pytest.mark.parametrize("seed", [1, 2])
+def test_breaker_comes_to_itself_after_every_interrupt(seed):
+    rounds = 20_000 if THOROUGH else 2_000
+
+    done = subprocess.run(
+        [sys.executable, SCRIPT, str(rounds), str(seed)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+    assert done.stdout, done.stderr[-2000:]
+    figures = json.loads(done.stdout)
+    assert figures["wrong"] == []
+    assert figures["interrupts"] > rounds * 0.9
+    assert figures["calls"] > rounds
