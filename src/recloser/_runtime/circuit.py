@@ -484,13 +484,12 @@ class Circuit:
 
     def _sync(self) -> None:
         """Set the ticket that follows from the phase; the last step of every swap."""
-        while True:
+        current: object = None
+        while self.current is not current:  # unless a visitor swapped in between
             current = phase, recorder = self.current
             until = phase.until if isinstance(phase, Observing) else None
             ticket = None if until is not None and until > self.seen else recorder
             self._admit_by(ticket)
-            if self.current is current:  # else a visitor has swapped in between
-                return
 
     def _admit_by(self, ticket: Recorder | None) -> None:
         """Give wrappers and blocks a ticket, or have them ask."""
@@ -501,11 +500,9 @@ class Circuit:
 
     def _wake(self, before: Phase, after: Phase) -> None:
         """Wake as many waiters as there are places now (they only ask again)."""
-        if not self._queue:
-            return
-        if isinstance(after, Closed | Disabled | Observing):
+        if self._queue and isinstance(after, Closed | Disabled | Observing):
             self._queue.wake(None)
-        elif isinstance(before, HalfOpen):
+        elif self._queue and isinstance(before, HalfOpen):
             self._queue.wake(self.policy.probe_concurrency)
 
     def _add(self, **amounts: int) -> None:
