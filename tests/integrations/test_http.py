@@ -99,7 +99,7 @@ def test_failing_status_reads_like_a_status_line(status: int, text: str):
 
 
 def options(**given: object) -> dict:
-    usual = {"name": "x", "key": str, "statuses": STATUSES, "neutral": ()}
+    usual = {"name": "x", "key": str, "statuses": STATUSES, "neutral": is_rejected}
     return {**usual, **given}
 
 

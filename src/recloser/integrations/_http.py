@@ -119,7 +119,7 @@ class Watch(Generic[Request]):
         name: str,
         key: Callable[[Request], object],
         statuses: Iterable[int],
-        neutral: tuple[type[BaseException], ...],
+        neutral: Callable[[BaseException], bool],
     ) -> None:
         """Check the options; without breakers, make a group called `name`."""
         made = BreakerGroup(name) if breakers is None else breakers
@@ -139,16 +139,19 @@ class Watch(Generic[Request]):
         """The group, or the one breaker."""
         return self._breakers
 
+    def breaker_for(self, request: Request) -> CircuitBreaker:
+        """Return the breaker of a request."""
+        found = self._breakers
+        return found[self._key(request)] if isinstance(found, BreakerGroup) else found
+
     def admit(self, request: Request) -> Exchange:
         """Begin an exchange.
 
         Raises:
             CircuitOpenError: The request is rejected.
         """
-        breaker = self._breakers
-        if isinstance(breaker, BreakerGroup):
-            breaker = breaker[self._key(request)]
-        return Exchange(breaker.acquire(), self._statuses, self._neutral)
+        permit = self.breaker_for(request).acquire()
+        return Exchange(permit, self._statuses, self._neutral)
 
 
 @final
@@ -165,7 +168,7 @@ class Exchange:
         self,
         permit: Permit,
         statuses: frozenset[int],
-        neutral: tuple[type[BaseException], ...],
+        neutral: Callable[[BaseException], bool],
     ) -> None:
         """Hold the permit of an admitted request."""
         self._permit = permit
@@ -202,7 +205,7 @@ class Exchange:
     def raised(self, error: BaseException) -> None:
         """Settle: the request or the body broke, or was cancelled."""
         with suppress(PermitError):
-            if isinstance(error, self._neutral):
+            if self._neutral(error):
                 self._permit.release()
             else:
                 self._permit.settle(error)

@@ -63,9 +63,9 @@ class Library(Generic[Q, A]):
         statuses: Iterable[int],
     ) -> Watch[Q]:
         """Check the options that say how requests are guarded."""
-        neutral = self.errors.neutral
+        ignore = self.errors.ignore
         return Watch(
-            breakers, name=self.name, key=key, statuses=statuses, neutral=neutral
+            breakers, name=self.name, key=key, statuses=statuses, neutral=ignore
         )
 
     def refuse(
@@ -271,7 +271,7 @@ class Errors:
         """Take the module."""
         self._status: type[Any] = library.HTTPStatusError
         self._transport: type[Exception] = library.TransportError
-        self.neutral: tuple[type[Exception], ...] = (
+        self._neutral: tuple[type[Exception], ...] = (
             library.PoolTimeout,  # this process has too few connections
             library.UnsupportedProtocol,  # the caller's mistakes
             library.LocalProtocolError,
@@ -291,7 +291,7 @@ class Errors:
 
     def ignore(self, error: BaseException) -> bool:
         """Tell whether the error says nothing about the service."""
-        return isinstance(error, self.neutral) or is_rejected(error)
+        return isinstance(error, self._neutral) or is_rejected(error)
 
     def retry_after(self, ended: Any) -> float | None:
         """Return the server's hint in seconds, from a response or an error with one."""
