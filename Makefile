@@ -105,7 +105,7 @@ proof: .venv/stamp ## properties and interleavings, with many more examples than
 	HYPOTHESIS_PROFILE=thorough .venv/bin/python -m pytest --core --numprocesses=auto $(ARGS)
 
 integrations-lowest: .venv-lowest/stamp ## integrations with the oldest libraries they promise
-	.venv-lowest/bin/python -m pytest --numprocesses=auto tests/integrations $(ARGS)
+	.venv-lowest/bin/python -m pytest --numprocesses=auto tests/integrations tests/listeners $(ARGS)
 
 .venv-lowest/stamp: pyproject.toml tools/lowest-bounds
 	$(require_python)

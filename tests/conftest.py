@@ -19,7 +19,11 @@ BEYOND_CORE: Final = {
     "compat": "peers",
     "docs": "demo",
     "examples": "demo",
+    "dashboards": "integrations",
     "integrations": "integrations",
+    "listeners/test_opentelemetry*": "integrations",
+    "listeners/test_prometheus*": "integrations",
+    "listeners/test_structlog*": "integrations",
     "sharing/*fleet*": "redis, servers",
 }
 """Paths under tests/ that need more than the extra `test`, and which extra it is."""

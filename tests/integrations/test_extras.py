@@ -13,7 +13,11 @@ import pytest
 from recloser.integrations._extras import extra
 
 ROOT = Path(__file__).parents[2]
-MODULES = sorted((ROOT / "src/recloser/integrations").glob("[!_]*.py"))
+MODULES = [
+    module
+    for package in ("integrations", "listeners")
+    for module in sorted((ROOT / "src/recloser" / package).glob("[!_]*.py"))
+]
 
 
 def lowest_in_pyproject(name: str) -> dict[str, str]:
@@ -82,7 +86,7 @@ def test_bounds_in_the_code_are_those_of_the_extra(module: Path):
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
 def test_integration_without_its_library_names_its_extra(module: Path):
     calls = calls_of_extra(module)
-    program = f"import recloser.integrations.{module.stem}"
+    program = f"import recloser.{module.parent.name}.{module.stem}"
 
     run = subprocess.run(
         [sys.executable, "-S", "-c", program],  # no site-packages
