@@ -27,6 +27,7 @@ from ._core.events import (
     ProbeLost,
     ProbeStarted,
     Rejected,
+    ShareChanged,
     Transition,
     WouldReject,
     WouldTrip,
@@ -34,7 +35,8 @@ from ._core.events import (
 from ._core.outcomes import FailureInfo, Kind
 from ._core.phases import Origin, Word
 from ._core.policy import Policy
-from ._core.recovery import Backoff, Wait
+from ._core.recovery import Adaptive, Backoff, Shed, Wait
+from ._core.shares import Ramp
 from ._core.states import State
 from ._core.trips import (
     ConsecutiveFailures,
@@ -58,6 +60,7 @@ from ._runtime.registry import (
 )
 
 __all__ = [
+    "Adaptive",
     "Backoff",
     "Baseline",
     "BreakerGroup",
@@ -84,11 +87,14 @@ __all__ = [
     "ProbeEnded",
     "ProbeLost",
     "ProbeStarted",
+    "Ramp",
     "Reading",
     "RecloserError",
     "Registry",
     "Rejected",
+    "ShareChanged",
     "SharingError",
+    "Shed",
     "SlowCallRate",
     "Snapshot",
     "State",

@@ -17,6 +17,8 @@ from recloser._core.phases import (
     Origin,
     Phase,
     Place,
+    Ramping,
+    Shedding,
     Word,
 )
 from recloser._core.states import State
@@ -26,16 +28,19 @@ ALL: list[Phase] = [
     Closed(epoch=1, since=0.0),
     Open(epoch=2, since=0.0, until=30.0, trips=1, reason="5 failures in a row"),
     HalfOpen(epoch=3, since=30.0, trips=1, reason="5 failures in a row"),
+    Ramping(epoch=4, since=31.0, trips=1, reason="5 failures", share=0.25, began=31.0),
+    Shedding(epoch=3, since=30.0, trips=1, reason="5 failures", began=31.0, quiet=31.0),
     ForcedOpen(epoch=4, since=0.0),
     Disabled(epoch=5, since=0.0),
     Observing(epoch=6, since=0.0),
 ]
 
 
-def test_each_state_has_one_type_of_phase() -> None:
+def test_each_state_has_a_type_of_phase_and_half_open_three() -> None:
     kinds = get_args(Phase)
 
     assert {kind.state for kind in kinds} == set(State)
+    assert len(kinds) == len(State) + 2
     assert [type(phase) for phase in ALL] == list(kinds)
 
 
@@ -67,6 +72,8 @@ def test_half_open_begins_with_every_place_free() -> None:
 def test_decisions_are_made_here_unless_a_link_brought_them() -> None:
     assert [getattr(phase, "origin", None) for phase in ALL] == [
         None,
+        Origin.HERE,
+        Origin.HERE,
         Origin.HERE,
         Origin.HERE,
         Origin.HERE,

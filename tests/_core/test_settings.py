@@ -143,7 +143,7 @@ RULES = "consecutive_failures, failure_rate, slow_call_rate, false_trips, any, a
             ValueError,
             (
                 "tripp: unknown; known here: "
-                "probe_concurrency, probe_lease, probes, recovery, trip"
+                "probe_concurrency, probe_lease, probes, ramp, recovery, trip"
             ),
         ),
         (
@@ -183,7 +183,7 @@ RULES = "consecutive_failures, failure_rate, slow_call_rate, false_trips, any, a
         (
             {"recovery": {"factor": 2}},
             ValueError,
-            "recovery: must have exactly one of wait, backoff, got {'factor': 2}",
+            "recovery: must have exactly one of wait, backoff, adaptive, shed, got {'factor': 2}",
         ),
         (
             {"trip": {"failure_rate": 0.5, "window": {"calls": 5, "seconds": 5}}},

@@ -2,7 +2,8 @@
 
 From the first world, breadth first, every move is made: a call comes; each call that is
 out ends in every way, or never; operators give every command; links bring every word; a
-second passes. Each move is judged by the invariants I1 to I10.
+second passes. Where a share of the calls is let through, both a lucky and an unlucky
+call come. Each move is judged by the invariants I1 to I14.
 
 `python -m tests.model.exploration` prints how much there is.
 """
@@ -26,6 +27,8 @@ from recloser._core.phases import (
     Link,
     Open,
     Phase,
+    Ramping,
+    Shedding,
     Word,
 )
 from recloser._core.rules import Refused
@@ -37,6 +40,7 @@ from .scopes import GOOD, SCOPES, Scope
 from .worlds import EPOCH, NOW, Call, World, counted, later, moved, rebased
 
 CHANCE = 0.5
+LUCK = (0.0, 0.999)
 
 Step = tuple[str, World]
 
@@ -112,16 +116,19 @@ class Explorer:
 
     def _admissions(self, world: World) -> Iterator[Step]:
         phase = world.phase
-        verdict = rules.admit(self.policy, phase, NOW)
-        assert verdict == rules.admit(self.policy, phase, NOW), "rules are not pure"
-        if isinstance(verdict, Refused):
-            self._refused += 1
-            invariants.check_refusal(self.policy, phase, verdict)
-            return
-        invariants.check_admission(self.policy, world, verdict)
-        if len(world.calls) < self.scope.most_calls:
-            calls = (*world.calls, Call(verdict.admission))
-            yield "a call comes", moved(world, verdict.phase)._replace(calls=calls)
+        for luck in LUCK if isinstance(phase, Open | Ramping | Shedding) else LUCK[:1]:
+            asked = (self.policy, phase, NOW, luck, world.rejected)
+            verdict = rules.admit(*asked)
+            assert verdict == rules.admit(*asked), "rules are not pure"
+            if isinstance(verdict, Refused):
+                self._refused += 1
+                invariants.check_refusal(self.policy, world, verdict, luck)
+                yield "a call is rejected", _rejected(world, verdict)
+                continue
+            invariants.check_admission(self.policy, world, verdict, luck)
+            if len(world.calls) < self.scope.most_calls:
+                calls = (*world.calls, Call(verdict.admission))
+                yield "a call comes", moved(world, verdict.phase)._replace(calls=calls)
 
     def _endings(self, world: World, index: int) -> Iterator[Step]:
         call = world.calls[index]
@@ -166,17 +173,23 @@ class Explorer:
             self._illegal += 1
         else:
             invariants.check_command(before, command, after)
+            invariants.check_permission(self.policy, before, command, after)
             yield f"somebody asks to {command.value}", moved(world, after)
 
     def _words(self, world: World, index: int) -> Iterator[Step]:
         link, others = world.links[index], list(world.links)
         for word in _alphabet(link):
             after = rules.adopt(self.policy, world.phase, link, word, NOW)
-            invariants.check_word(world.phase, link, word, after)
+            invariants.check_word(self.policy, world.phase, link, word, after)
             if invariants.is_news(link, word):
                 others[index] = link.replace(last=word.replace(epoch=1))
                 name = f"the {link.origin} says {word.state}"
                 yield name, moved(world, after)._replace(links=tuple(others))
+
+
+def _rejected(world: World, verdict: Refused) -> World:
+    after = moved(world, verdict.phase or world.phase)
+    return after._replace(rejected=world.rejected + 1)
 
 
 def _never_given(world: World) -> Iterator[Admission]:

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 from recloser._core.outcomes import Kind, Outcome
 from recloser._core.phases import Origin
 from recloser._core.policy import Policy
-from recloser._core.recovery import Backoff, Recovery, Wait
+from recloser._core.recovery import Adaptive, Backoff, Recovery, Shed, Wait
+from recloser._core.shares import Ramp
 from recloser._core.trips import ConsecutiveFailures
 
 from .worlds import STREAK
@@ -48,6 +49,11 @@ _WAIT = Wait(2, jitter=0, longest_hint=2)
 _SHORT = Wait(1, jitter=0, longest_hint=1)
 _GROWING = Backoff(1, factor=2, maximum=4, jitter=0, fade=2)
 _SLOW = ConsecutiveFailures(STREAK, slower_than=1)
+_ADAPTIVE = Adaptive(
+    1, minimum=1, maximum=2, jitter=0, rejections=1, waiver=2, longest_hint=2
+)
+_RAMP = Ramp((0.5, 1), patience=1, failures=2, minimum_calls=2, floor=0.5, fade=1)
+_STRICT = Ramp((0.25, 1), evidence=2, patience=2, failures=2, minimum_calls=2, fade=0)
 
 SCOPES: Final = (
     Scope("one probe", _policy(_WAIT, 1, 1)),
@@ -61,6 +67,35 @@ SCOPES: Final = (
         outcomes=ALL,
     ),
     Scope("growing waits that fade", _policy(_GROWING, 1, 1)),
+    Scope("adaptive", _policy(_ADAPTIVE, 1, 1), most_calls=2),
+    Scope(
+        "adaptive with a ramp",
+        _policy(_ADAPTIVE, 1, 1).replace(ramp=_RAMP, probe_lease=1),
+        most_calls=2,
+    ),
+    Scope(
+        "a ramp that asks for more",
+        _policy(_SHORT, 1, 1).replace(ramp=_STRICT, probe_lease=1),
+        most_calls=2,
+    ),
+    Scope(
+        "a ramp, slow calls, growing waits",
+        _policy(_GROWING, 1, 1).replace(trip=_SLOW, ramp=_RAMP),
+        outcomes=ALL,
+        most_calls=2,
+    ),
+    Scope(
+        "a ramp, one link",
+        _policy(_SHORT, 1, 1).replace(ramp=_RAMP, probe_lease=1),
+        links=(Origin.FLEET,),
+        most_calls=1,
+    ),
+    Scope(
+        "shedding, one link",
+        _policy(Shed(1, memory=2, floor=0.5), 1, 1),
+        links=(Origin.FLEET,),
+        most_calls=1,
+    ),
     Scope(
         "two links",
         _policy(_SHORT, 1, 1).replace(probe_lease=1),

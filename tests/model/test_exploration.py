@@ -32,8 +32,10 @@ def test_explorer_tells_the_way_to_a_broken_invariant(
 ) -> None:
     honest = rules.admit
 
-    def impatient(policy: Policy, phase: Phase, now: float) -> Admitted | Refused:
-        verdict = honest(policy, phase, now)
+    def impatient(
+        policy: Policy, phase: Phase, now: float, *luck: float
+    ) -> Admitted | Refused:
+        verdict = honest(policy, phase, now, *luck)
         if isinstance(verdict, Refused) and isinstance(phase, HalfOpen):
             return Refused("its place is taken", 0.5)
         return verdict
@@ -45,7 +47,7 @@ def test_explorer_tells_the_way_to_a_broken_invariant(
 
     assert str(caught.value).startswith("I6: still refused after 0.5 s\nin World(")
     assert str(caught.value).endswith(
-        "after somebody asks to trip > a second passes > a second passes > a call comes"
+        "after somebody asks to trip > somebody asks to permit_probes > a call comes"
     )
 
 

@@ -6,7 +6,8 @@ forgotten, so that there are finitely many worlds:
 - the present is second 0, and the present epoch is `EPOCH`; an older one is just old;
 - probes are numbered anew, from 1, or from 2 when one is back; of several that are lost
   for good in one round, one is kept;
-- trips in a row count up to `TRIPS`, and a streak up to the length that trips.
+- trips in a row count up to `TRIPS`, and a streak up to the length that trips;
+- shares are rounded to quarters, and answers and rejections count up to what a rule asks.
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ from recloser._core.phases import (
     Open,
     Phase,
     Place,
+    Ramping,
+    Shedding,
 )
 from recloser._core.policy import Policy
+from recloser._core.recovery import Adaptive, Shed
 
 NOW: Final = 0.0
 EPOCH: Final = 5
@@ -49,13 +53,17 @@ class World(NamedTuple):
     successes: int = 0
     """Of this round of probes, counted here and not by the rules."""
     links: tuple[Link, ...] = ()
+    rejected: int = 0
+    """Calls rejected since the circuit opened."""
 
 
 def moved(world: World, after: Phase) -> World:
     """Return the world with another phase; a new period has seen nothing."""
     before = world.phase
     if after.epoch != before.epoch:
-        return world._replace(phase=after, streak=0, slow_streak=0, successes=0)
+        return world._replace(
+            phase=after, streak=0, slow_streak=0, successes=0, rejected=0
+        )
     if isinstance(after, Observing) and after is not before:
         return world._replace(phase=after, streak=0, slow_streak=0)
     return world._replace(phase=after)
@@ -80,6 +88,12 @@ def later(world: World) -> World:
     phase = world.phase.replace(since=world.phase.since - 1)
     if isinstance(phase, Open):
         phase = phase.replace(until=phase.until - 1)
+    if isinstance(phase, Open | HalfOpen) and phase.outage is not None:
+        phase = phase.replace(outage=phase.outage - 1)
+    if isinstance(phase, Ramping | Shedding):
+        phase = phase.replace(began=phase.began - 1)
+    if isinstance(phase, Shedding):
+        phase = phase.replace(quiet=phase.quiet - 1)
     if isinstance(phase, Observing) and phase.until is not None:
         phase = phase.replace(until=phase.until - 1)
     if isinstance(phase, HalfOpen):
@@ -155,19 +169,80 @@ def rebased(world: World, policy: Policy) -> World:
         calls=tuple(sorted([*(c for c in old if not c.gone), *now], key=_order)),
         streak=min(world.streak, STREAK),
         slow_streak=min(world.slow_streak, STREAK),
+        rejected=min(world.rejected, _asked(policy)),
     )
+
+
+def _asked(policy: Policy) -> int:
+    recovery = policy.recovery
+    return recovery.rejections if isinstance(recovery, Adaptive) else 0
+
+
+def _quarters(share: float, floor: float) -> float:
+    return min(1.0, max(floor, round(4 * share) / 4))
+
+
+def _plain_ramp(phase: Ramping, policy: Policy) -> Ramping:
+    ramp = policy.ramp
+    assert ramp is not None
+    most = max(ramp.evidence, ramp.minimum_calls)
+    safe = None if phase.safe is None else _quarters(phase.safe, ramp.floor)
+    return phase.replace(
+        share=_quarters(phase.share, ramp.floor),
+        safe=safe,
+        grown=min(phase.grown, 1),
+        began=max(phase.began, NOW - ramp.patience),
+        good=min(phase.good, most),
+        bad=min(phase.bad, most),
+    )
+
+
+def _plain_shedding(phase: Shedding, policy: Policy) -> Shedding:
+    shed = policy.recovery
+    assert isinstance(shed, Shed)
+    return phase.replace(
+        share=_quarters(phase.share, shed.floor),
+        began=max(phase.began, NOW - 1),
+        quiet=max(phase.quiet, NOW - shed.memory),
+        calls=float(min(2, round(phase.calls))),
+        accepted=float(min(2, round(phase.accepted))),
+    )
+
+
+def _plain_outage(phase: Open | HalfOpen, policy: Policy) -> Open | HalfOpen:
+    recovery, ramp = policy.recovery, policy.ramp
+    if not isinstance(recovery, Adaptive):
+        phase = phase.replace(outage=None)
+    elif phase.outage is not None:
+        longest = recovery.maximum / recovery.fraction
+        phase = phase.replace(outage=max(phase.outage, NOW - longest))
+    if phase.safe is not None and ramp is not None:
+        phase = phase.replace(safe=_quarters(phase.safe, ramp.floor))
+    return phase
 
 
 def _plain(phase: Phase, policy: Policy) -> Phase:
     if isinstance(phase, Closed):
         age = NOW - phase.since
         remembered = policy.recovery.remembered(phase.trips, age)
-        if not remembered:
-            return phase.replace(trips=0, since=NOW)
-        return phase.replace(trips=min(phase.trips, TRIPS))
-    plain = phase.replace(since=NOW)
+        ramped = policy.ramp is not None and phase.ramped and age < policy.ramp.fade
+        trips = min(phase.trips, TRIPS) if remembered else 0
+        since = phase.since if remembered or ramped else NOW
+        return phase.replace(trips=trips, since=since, ramped=ramped)
+    since = NOW
+    if isinstance(phase, Open) and isinstance(policy.recovery, Adaptive):
+        since = max(phase.since, NOW - policy.recovery.waiver)
+    plain = phase.replace(since=since)
     if isinstance(plain, Open | HalfOpen | Observing):
         plain = plain.replace(trips=min(plain.trips, TRIPS), reason="", evidence=None)
+    if isinstance(plain, Ramping | Shedding):
+        plain = plain.replace(trips=min(plain.trips, TRIPS), reason="", evidence=None)
+    if isinstance(plain, Ramping):
+        return _plain_ramp(plain, policy)
+    if isinstance(plain, Shedding):
+        return _plain_shedding(plain, policy)
+    if isinstance(plain, Open | HalfOpen):
+        plain = _plain_outage(plain, policy)
     if isinstance(plain, Open):
         return plain.replace(until=max(NOW, plain.until))
     if isinstance(plain, Observing):

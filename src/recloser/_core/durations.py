@@ -1,4 +1,4 @@
-"""How durations are said to people."""
+"""How durations and shares are said to people."""
 
 from __future__ import annotations
 
@@ -8,3 +8,8 @@ _MINUTES_FROM = 100.0
 def in_words(seconds: float) -> str:
     """Return a duration in seconds, with as many digits as a person reads."""
     return f"{seconds:.3g} s" if seconds < _MINUTES_FROM else f"{seconds:.0f} s"
+
+
+def percent(share: float) -> str:
+    """Return a fraction as a percentage, with as many digits as a person reads."""
+    return f"{100 * share:.3g} %"

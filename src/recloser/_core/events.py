@@ -7,7 +7,15 @@ threads they can arrive out of order: order them by `epoch`, not by arrival.
 from __future__ import annotations
 
 from .outcomes import FailureInfo, Kind
-from .phases import HalfOpen, Observing, Open, Phase
+from .phases import (
+    HalfOpen,
+    Observing,
+    Open,
+    Phase,
+    Ramping,
+    Shedding,
+    admitted_share,
+)
 from .states import State
 from .values import Struct
 from .windows import Evidence
@@ -34,7 +42,7 @@ class Transition(Event):
     after: State
     reason: str = ""
     retry_after: float | None = None
-    """Seconds until the first probe, if the circuit opened."""
+    """Seconds until the wait is over, if the circuit opened."""
     failure: FailureInfo | None = None
     """The failure that opened it."""
     evidence: Evidence | None = None
@@ -91,6 +99,18 @@ class LateResult(Event):
     failure: FailureInfo | None = None
 
 
+class ShareChanged(Event):
+    """A half-open circuit lets another share of the calls through: a step of a ramp.
+
+    Several steps can belong to one epoch; order them by `at`.
+    """
+
+    before: float
+    share: float
+    """The fraction of the calls that goes through from now on."""
+    reason: str
+
+
 class WouldTrip(Event):
     """Metrics only: in earnest the circuit would have opened."""
 
@@ -122,10 +142,12 @@ def difference(name: str, before: Phase, after: Phase, now: float) -> tuple[Even
             events.append(
                 ProbeLost(name=name, epoch=after.epoch, at=now, lost=after.lost)
             )
-    if after.epoch != before.epoch:
+    step = _step(name, before, after, now)
+    if after.epoch != before.epoch and not (step and before.state == after.state):
         events.append(_transition(name, before, after, now))
     elif isinstance(after, Observing) and after.trips > getattr(before, "trips", 0):
         events.append(_would_trip(name, after, now))
+    events.extend(step)
     return tuple(events)
 
 
@@ -142,6 +164,37 @@ def _transition(name: str, before: Phase, after: Phase, now: float) -> Transitio
         failure=getattr(after, "failure", None),
         evidence=opened.evidence if opened else None,
     )
+
+
+def _step(
+    name: str, before: Phase, after: Phase, now: float
+) -> tuple[ShareChanged, ...]:
+    """Tell of another share, and of a cut that was stopped by the floor."""
+    known, share = admitted_share(before), admitted_share(after)
+    if not isinstance(after, Ramping | Shedding) or after is before:
+        return ()
+    if share == known and (after.epoch == before.epoch or before.state != after.state):
+        return ()
+    event = ShareChanged(
+        name=name,
+        epoch=after.epoch,
+        at=now,
+        before=known,
+        share=share,
+        reason=_why_share(before, after),
+    )
+    return (event,)
+
+
+def _why_share(before: Phase, after: Ramping | Shedding) -> str:
+    if isinstance(after, Shedding):
+        return f"{after.accepted:.0f} of {after.calls:.0f} calls were answered"
+    if not isinstance(before, Ramping):
+        return "the dependency answers again"
+    answers = before.good + before.bad
+    if after.epoch != before.epoch:
+        return f"{before.bad} of {answers} answers were bad"
+    return f"{before.good} of {answers} answers were good"
 
 
 def _would_trip(name: str, after: Observing, now: float) -> WouldTrip:

@@ -45,6 +45,8 @@ class Closed(Struct):
     since: float
     trips: int = 0
     """Trips in a row before this period, as far as recovery remembers them."""
+    ramped: bool = False
+    """Whether a ramp led here: a trip soon after makes the next one gentler."""
 
 
 class Open(Struct):
@@ -59,6 +61,12 @@ class Open(Struct):
     failure: FailureInfo | None = None
     evidence: Evidence | None = None
     origin: Origin = Origin.HERE
+    outage: float | None = None
+    """When the outage began, if earlier than `since`: failed probes keep it."""
+    safe: float | None = None
+    """The share that the next ramp begins with, if one failed before."""
+    permitted: bool = False
+    """Somebody ended the wait: a probe needs no further rejected calls."""
 
 
 class HalfOpen(Struct):
@@ -79,6 +87,63 @@ class HalfOpen(Struct):
     """Probes that hold a place."""
     lost: int = 0
     """Probes whose lease ended and whose outcome has not come."""
+    outage: float | None = None
+    """When the outage began."""
+    safe: float | None = None
+    """The share that the next ramp begins with, if one failed before."""
+
+
+class Ramping(Struct):
+    """The return of traffic by shares, after enough probes succeeded.
+
+    A ramp, and each cut of its share, is a period of its own: what was admitted before
+    is late, so that the answers from before a cut cannot cut twice.
+    """
+
+    state: ClassVar[State] = State.HALF_OPEN
+    epoch: int
+    since: float
+    trips: int
+    reason: str
+    failure: FailureInfo | None = None
+    evidence: Evidence | None = None
+    origin: Origin = Origin.HERE
+    share: float
+    """The fraction of the calls that goes through, in (0, 1]."""
+    began: float
+    """When this round began."""
+    safe: float | None = None
+    """A share that could be carried; growth beyond it begins gently."""
+    grown: int = 0
+    """Rounds that grew beyond the safe share."""
+    good: int = 0
+    bad: int = 0
+    """Answers of this round."""
+    row: int = 0
+    """Bad answers since the last good one."""
+
+
+class Shedding(Struct):
+    """A share of the calls is rejected as long as the dependency fails a part of them."""
+
+    state: ClassVar[State] = State.HALF_OPEN
+    epoch: int
+    since: float
+    trips: int
+    reason: str
+    failure: FailureInfo | None = None
+    evidence: Evidence | None = None
+    origin: Origin = Origin.HERE
+    share: float = 1.0
+    """The fraction of the calls that goes through, in (0, 1]."""
+    began: float
+    """When the share was last set."""
+    calls: float = 0.0
+    """Calls that came, rejected ones too; older ones count for less."""
+    accepted: float = 0.0
+    """Calls that the dependency answered; older ones count for less."""
+    quiet: float
+    """Since when nothing has been shed."""
 
 
 class ForcedOpen(Struct):
@@ -115,7 +180,16 @@ class Observing(Struct):
     evidence: Evidence | None = None
 
 
-Phase = Closed | Open | HalfOpen | ForcedOpen | Disabled | Observing
+Phase = (
+    Closed | Open | HalfOpen | Ramping | Shedding | ForcedOpen | Disabled | Observing
+)
+
+
+def admitted_share(phase: Phase) -> float:
+    """Return the fraction of the calls that goes through; probes are no share."""
+    if isinstance(phase, Ramping | Shedding):
+        return phase.share
+    return 0.0 if isinstance(phase, Open | HalfOpen | ForcedOpen) else 1.0
 
 
 class Command(Enum):
@@ -126,6 +200,7 @@ class Command(Enum):
     DISABLE = "disable"
     OBSERVE = "observe"
     RESET = "reset"
+    PERMIT = "permit_probes"
 
 
 class Word(Struct):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from . import ranges
 from .hints import TYPE_CHECKING, Any, Self
-from .recovery import Recovery, Wait
+from .recovery import Recovery, Shed, Wait
+from .shares import Ramp
 from .trips import ConsecutiveFailures, TripRule
 from .values import Value
 
@@ -28,6 +29,8 @@ class Policy(Value):
         probe_lease: Seconds, > 0, or a `timedelta`, after which the place of a probe
             that has not come back goes to another caller. Its outcome still counts as
             long as the round lasts. Default 30.
+        ramp: How traffic returns once the probes have succeeded: a `Ramp`, True for the
+            default one, or None or False for all at once. Default None.
     """
 
     trip: TripRule
@@ -35,6 +38,7 @@ class Policy(Value):
     probes: int
     probe_concurrency: int
     probe_lease: float
+    ramp: Ramp | None
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class Policy(Value):
         probes: int = 1,
         probe_concurrency: int = 1,
         probe_lease: float | timedelta = 30.0,
+        ramp: Ramp | bool | None = None,
     ) -> None:
         """Check every setting, and that they do not contradict each other."""
         ranges.whole("probes", probes)
@@ -57,7 +62,11 @@ class Policy(Value):
             probes=probes,
             probe_concurrency=probe_concurrency,
             probe_lease=ranges.seconds("probe_lease", probe_lease),
+            ramp=_ramp(ramp),
         )
+        if self.ramp is not None and isinstance(self.recovery, Shed):
+            msg = "ramp must be left out with Shed, which lets traffic return by itself"
+            raise ValueError(msg)
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any]) -> Self:
@@ -84,7 +93,8 @@ class Policy(Value):
     def __str__(self) -> str:
         """Say it in words."""
         probes = "1 probe" if self.probes == 1 else f"{self.probes} probes"
-        return f"trip on {self.trip}; wait {self.recovery}; {probes}"
+        ramp = "" if self.ramp is None else f"; {self.ramp}"
+        return f"trip on {self.trip}; wait {self.recovery}; {probes}{ramp}"
 
 
 def _trip(value: object) -> TripRule:
@@ -102,3 +112,14 @@ def _recovery(value: object) -> Recovery:
         if isinstance(value, Recovery)
         else Wait(ranges.seconds("recovery", value))
     )
+
+
+def _ramp(value: object) -> Ramp | None:
+    if value is None or value is False:
+        return None
+    if value is True:
+        return Ramp()
+    if isinstance(value, Ramp):
+        return value
+    msg = f"ramp must be a Ramp, True or None, got {value!r}"
+    raise TypeError(msg)

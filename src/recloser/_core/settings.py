@@ -7,10 +7,13 @@ The keys are those of `Policy`; a rule or a recovery policy is a mapping that na
                       {"false_trips": 1, "per": 2592000, "unacceptable": 0.5},
                       {"slow_call_rate": 0.8, "slower_than": 2, "window": {"calls": 100}}]},
      "recovery": {"backoff": 5, "factor": 2, "maximum": 300},
-     "probes": 3}
+     "probes": 3,
+     "ramp": {"steps": [0.25, 0.5, 1], "round": 1}}
 
 A list of rules means any of them; a bare number means failures in a row, or seconds to
-wait. Numbers may be strings, as the environment has them.
+wait. `{"adaptive": 0.1, "maximum": 30}` names the fraction of the time dead, `{"shed": 2}`
+its k, and `"ramp": true` the default ramp. Numbers may be strings, as the environment has
+them.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from .hints import Any, TypeVar, cast
-from .recovery import Backoff, Wait
+from .recovery import Adaptive, Backoff, Recovery, Shed, Wait
+from .shares import Ramp
 from .trips import (
     AllOf,
     AnyOf,
@@ -37,11 +41,12 @@ T = TypeVar("T")
 def policy_fields(settings: object) -> _Table:
     """Return the arguments for `Policy` that `settings` describes."""
     table = _table("", settings)
-    known = {"trip", "recovery", "probes", "probe_concurrency", "probe_lease"}
+    known = {"trip", "recovery", "probes", "probe_concurrency", "probe_lease", "ramp"}
     _only("", table, known)
     readers: dict[str, Callable[[str, object], object]] = {
         "trip": _trip,
         "recovery": _recovery,
+        "ramp": _ramp,
     }
     return {key: readers.get(key, _number)(key, value) for key, value in table.items()}
 
@@ -91,11 +96,38 @@ def _recovery(path: str, value: object) -> Any:  # as for `_trip`
     if not isinstance(value, Mapping):
         return _number(path, value)
     table = _table(path, cast("object", value))
-    key = _one_of(path, table, ["wait", "backoff"])
-    shared = {"jitter", "longest_hint"}
-    if key == "wait":
-        return _named(path, table, key, Wait, shared)
-    return _named(path, table, key, Backoff, shared | {"factor", "maximum", "fade"})
+    key = _one_of(path, table, list(_RECOVERIES))
+    kind, options = _RECOVERIES[key]
+    return _named(path, table, key, kind, options)
+
+
+_HINTED = {"jitter", "longest_hint"}
+_RECOVERIES: dict[str, tuple[Callable[..., Recovery], set[str]]] = {
+    "wait": (Wait, _HINTED),
+    "backoff": (Backoff, {*_HINTED, "factor", "maximum", "fade"}),
+    "adaptive": (
+        Adaptive,
+        {*_HINTED, "minimum", "maximum", "rejections", "waiver"},
+    ),
+    "shed": (Shed, {"memory", "floor"}),
+}
+
+
+def _ramp(path: str, value: object) -> Any:  # as for `_trip`
+    if isinstance(value, str):
+        words = {"true": True, "1": True, "false": False, "0": False}
+        return words.get(value.strip().lower(), value)
+    if not isinstance(value, Mapping):
+        return value
+    table = _table(path, cast("object", value))
+    _only(path, table, set(Ramp._fields))  # pyright: ignore[reportPrivateUsage]
+    fields = {
+        name: [_number(f"{path}.steps", step) for step in _list(f"{path}.steps", given)]
+        if name == "steps"
+        else _number(f"{path}.{name}", given)
+        for name, given in table.items()
+    }
+    return _made(path, Ramp, **fields)
 
 
 def _window(path: str, value: object) -> Window:

@@ -26,6 +26,7 @@ from .entries import Refusal
 from .gate import Gate
 from .guards import Guard, decorate
 from .insight import describe, explain, snapshot
+from .keys import checked
 from .links import attach
 from .managers import SLOTS, Blocks, BlockType
 from .permits import Permit
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from .._core.hints import Never, ParamSpec, Self
     from .._core.recovery import Recovery
+    from .._core.shares import Ramp
     from .._core.trips import TripRule
     from .baselines import Baselines
     from .classify import ErrorTests
@@ -71,8 +73,8 @@ class CircuitBreaker(metaclass=BlockType):
 
     Args:
         name: Shown in errors, events and logs; any non-empty string.
-        policy: The settings to begin with; the five below replace single ones.
-        trip, recovery, probes, probe_concurrency, probe_lease: See `Policy`.
+        policy: The settings to begin with; the six below replace single ones.
+        trip, recovery, probes, probe_concurrency, probe_lease, ramp: See `Policy`.
         ignore: Exceptions that say nothing about the dependency (neutral): types,
             predicates, or an iterable of both. Default none.
         successes: Exceptions by which the dependency answered. Default none.
@@ -88,6 +90,8 @@ class CircuitBreaker(metaclass=BlockType):
             with `on_attached` is handed the breaker, to be held weakly, and may return
             a function that is given the last snapshot, when the breaker is gone.
         clock: Returns seconds and never goes back. Default `time.monotonic`.
+        chance: Returns numbers in [0, 1), for jitter and for the share of a ramp; a test
+            gives `random.Random(7).random`. Default that of the `random` module.
         share: A link that brings words from other processes. Default none.
         registry: Where the breaker can be found by name. Default the process's own;
             "none" for nowhere.
@@ -143,6 +147,7 @@ class CircuitBreaker(metaclass=BlockType):
         probes: int | None = None,
         probe_concurrency: int | None = None,
         probe_lease: float | timedelta | None = None,
+        ramp: Ramp | bool | None = None,
         ignore: ErrorTests | None = None,
         successes: ErrorTests | None = None,
         failures: ErrorTests | None = None,
@@ -150,6 +155,7 @@ class CircuitBreaker(metaclass=BlockType):
         retry_after: Callable[[Any], float | None] | None = None,
         listeners: Iterable[Listener] = (),
         clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] | None = None,
         share: LinkProtocol | None = None,
         registry: Registry | Literal["none"] = default_registry,
         initial_state: State = State.CLOSED,
@@ -165,12 +171,14 @@ class CircuitBreaker(metaclass=BlockType):
             "probes": probes,
             "probe_concurrency": probe_concurrency,
             "probe_lease": probe_lease,
+            "ramp": ramp,
         }
         _check_name(name)
         state = _initial(initial_state)
         _check_registry(registry)
         settings = _changed(policy, changes)
-        circuit = Circuit(name, settings, _clock(clock), state, baseline)
+        dice = _chance(chance)
+        circuit = Circuit(name, settings, _clock(clock), state, baseline, chance=dice)
         given = each_listener(listeners)
         circuit.publisher.change(lambda _: given)
         classifier = classifier_for(
@@ -207,6 +215,7 @@ class CircuitBreaker(metaclass=BlockType):
         failure_result: Callable[[Any], object] | None = ...,
         retry_after: Callable[[Any], float | None] | None = ...,
         wait: float | timedelta | None = ...,
+        key: Callable[..., str | bytes | int | None] | None = ...,
     ) -> FallbackGuard[R2]: ...
     @overload
     def __call__(
@@ -219,6 +228,7 @@ class CircuitBreaker(metaclass=BlockType):
         failure_result: Callable[[Any], object] | None = ...,
         retry_after: Callable[[Any], float | None] | None = ...,
         wait: float | timedelta | None = ...,
+        key: Callable[..., str | bytes | int | None] | None = ...,
     ) -> Guard: ...
     def __call__(  # noqa: D417 - five options share a line, and unknown ones are refused
         self,
@@ -232,6 +242,7 @@ class CircuitBreaker(metaclass=BlockType):
         failure_result: Any = None,
         retry_after: Any = None,
         wait: Any = None,
+        key: Any = None,
         **unknown: Never,
     ) -> Any:
         """Guard a function, or make a guard with other options on this circuit.
@@ -246,6 +257,10 @@ class CircuitBreaker(metaclass=BlockType):
             fallback: Runs instead of a rejected call, never after a failed one, with the
                 call's arguments, and `rejection=` if it has such a parameter.
             wait: Seconds, > 0, that a call may wait for a place before it is rejected.
+            key: Function of the call's arguments that returns what the call is about, as
+                a string, bytes or a whole number: a tenant, a user. While a ramp lets a
+                share of the calls through, the same keys are in it in every process and
+                at every step. Default none: the share is drawn at random.
             ignore, successes, failures, failure_result, retry_after: As on the breaker.
 
         Raises:
@@ -262,7 +277,7 @@ class CircuitBreaker(metaclass=BlockType):
             "failure_result": failure_result,
             "retry_after": retry_after,
         }
-        return Guard(self, self._gate, options, fallback=fallback, wait=wait)
+        return Guard(self, self._gate, options, fallback=fallback, wait=wait, key=key)
 
     def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a plain function, guarded.
@@ -286,34 +301,52 @@ class CircuitBreaker(metaclass=BlockType):
 
     # -- permits ---------------------------------------------------------------------
 
-    def acquire(self, *, timeout: float | timedelta | None = None) -> Permit:
+    def acquire(
+        self,
+        *,
+        timeout: float | timedelta | None = None,
+        key: str | bytes | int | None = None,
+    ) -> Permit:
         """Take the right to make one call; settle it exactly once.
 
         Args:
             timeout: Seconds, > 0, to wait for a place, blocking the thread. Default
                 None: do not wait.
+            key: What the call is about, such as a tenant: while a share of the calls is
+                let through, the same keys are in it. Default None: drawn at random.
 
         Raises:
             CircuitOpenError: There is no place, or none came free in time.
         """
+        of = checked(key)
         if timeout is None:
-            return Permit(self._gate, self._gate.admit())
+            return Permit(self._gate, self._gate.admit(of))
         seconds = ranges.seconds("timeout", timeout)
-        return Permit(self._gate, self._gate.wait_for_entry(seconds))
+        return Permit(self._gate, self._gate.wait_for_entry(seconds, of))
 
-    async def aacquire(self, *, timeout: float | timedelta | None = None) -> Permit:
+    async def aacquire(
+        self,
+        *,
+        timeout: float | timedelta | None = None,
+        key: str | bytes | int | None = None,
+    ) -> Permit:
         """Take the right to make one call, waiting without blocking the loop.
 
         See `acquire`. Works on asyncio and trio.
         """
+        of = checked(key)
         if timeout is None:
-            return Permit(self._gate, self._gate.admit())
+            return Permit(self._gate, self._gate.admit(of))
         seconds = ranges.seconds("timeout", timeout)
-        return Permit(self._gate, await self._gate.wait_for_entry_async(seconds))
+        return Permit(self._gate, await self._gate.wait_for_entry_async(seconds, of))
 
-    def try_acquire(self) -> Permit | None:
-        """Take the right to make one call, or return None; a None counts as rejected."""
-        verdict = self._circuit.attempt()
+    def try_acquire(self, *, key: str | bytes | int | None = None) -> Permit | None:
+        """Take the right to make one call, or return None; a None counts as rejected.
+
+        Args:
+            key: See `acquire`.
+        """
+        verdict = self._circuit.attempt(checked(key))
         if isinstance(verdict, Refusal):
             reject(self._circuit, verdict)
             return None
@@ -380,6 +413,53 @@ class CircuitBreaker(metaclass=BlockType):
         """Let every call through and count, and say what would have happened."""
         self._circuit.command(Command.OBSERVE)
 
+    def permit_probes(self) -> None:
+        """End the wait of an open circuit: the next call probes.
+
+        For an operator who knows better, and for a health check of your own; the reject
+        rule of `Adaptive` is waived with it. It never closes anything, and in any other
+        state it changes nothing.
+        """
+        self._circuit.command(Command.PERMIT)
+
+    def check_health(self, check: Callable[[], object], /) -> bool:
+        """Run a cheap health check if the circuit is open; if it is well, permit probes.
+
+        Call it from a thread or scheduler of yours, every other second or so; nothing
+        runs by itself. A health check sees the process and not the queue before it, so
+        success only ends the wait, and failure changes nothing.
+
+        Args:
+            check: Raises an `Exception` or returns something false, other than None, if
+                the dependency is not well.
+
+        Returns:
+            Whether probes were permitted.
+        """
+        if not self._circuit.is_waiting():
+            return False
+        try:
+            result = check()
+        except Exception:  # noqa: BLE001 - that is the answer
+            return False
+        return self._permitted(result)
+
+    async def acheck_health(self, check: Callable[[], Awaitable[object]], /) -> bool:
+        """Run a health check in a task; see `check_health`."""
+        if not self._circuit.is_waiting():
+            return False
+        try:
+            result = await check()
+        except Exception:  # noqa: BLE001 - that is the answer
+            return False
+        return self._permitted(result)
+
+    def _permitted(self, result: object) -> bool:
+        well = result is None or bool(result)
+        if well:
+            self.permit_probes()
+        return well
+
     def reset(self) -> None:
         """Close, with a new period, no evidence and no memory of past trips.
 
@@ -398,7 +478,8 @@ class CircuitBreaker(metaclass=BlockType):
         decorated again.
 
         Args:
-            changes: Fields of `Policy`, or `policy=` for all at once.
+            changes: Fields of `Policy`, or `policy=` for all at once. None changes
+                nothing; `ramp=False` takes the ramp away.
 
         Raises:
             TypeError, ValueError: A value is bad; nothing was changed.
@@ -480,6 +561,16 @@ def _clock(clock: object) -> Callable[[], float]:
         raise TypeError(msg)
     ranges.number("clock()", clock())
     return cast("Callable[[], float]", clock)
+
+
+def _chance(chance: object) -> Callable[[], float] | None:
+    if chance is None:
+        return None
+    if not callable(chance):
+        msg = f"chance must be callable, got {chance!r}"
+        raise TypeError(msg)
+    ranges.share("chance()", chance())
+    return cast("Callable[[], float]", chance)
 
 
 def _changed(policy: Policy | None, changes: Mapping[str, Any]) -> Policy:

@@ -37,8 +37,10 @@ from .._core.phases import (
     HalfOpen,
     Link,
     Observing,
+    Open,
     Phase,
     Word,
+    admitted_share,
 )
 from .._core.rules import Refused
 from .._core.states import State
@@ -47,9 +49,9 @@ from . import forks, reentry
 from .baselines import answered, usual_of
 from .entries import INSIDE, Entry, Refusal
 from .narration import ended, late, started
-from .publishing import Publisher
-from .recorders import Recorder, counter
+from .recorders import Recorder, counter, steps_of
 from .rejecting import pass_by
+from .senses import Senses
 from .tallies import NO_COUNTS, NO_TALLY, counts_of, counts_of_probe, plus
 from .waiting import Queue
 
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from .._core.events import Event
     from .._core.policy import Policy
     from .baselines import Baselines
+    from .keys import Key
     from .recorders import Swapped, Tap
     from .scores import Readings, Usual
     from .tallies import Tally
@@ -67,7 +70,7 @@ if TYPE_CHECKING:
 _NOTHING = Evidence()
 
 
-class Circuit:
+class Circuit(Senses):
     """One breaker's phase, record and lock. Shared by threads and tasks at will."""
 
     __slots__ = (
@@ -76,20 +79,16 @@ class Circuit:
         "_lock",
         "_owners",
         "_queue",
+        "_rejected_before",
         "_retired",
         "_tally",
         "_tap",
         "_usual",
         "blocks",
-        "chance",
-        "clock",
         "current",
         "level",
-        "name",
         "policy",
-        "publisher",
         "rejected",
-        "seen",
         "slow_limit",
         "ticket",
     )
@@ -101,15 +100,12 @@ class Circuit:
         clock: Clock,
         state: State,
         baseline: Baselines | None = None,
+        *,
+        chance: Callable[[], float] | None = None,
     ) -> None:
         """Begin in `state`, knowing what is usual if somebody says so."""
-        from random import random  # here: it is a tenth of our import time
-
-        self.name: str = name
-        self.clock: Clock = clock
-        self.chance: Callable[[], float] = random
+        super().__init__(name, clock, chance)
         self._lock = threading.RLock()
-        self.seen: float = clock()
         self._retired = NO_COUNTS
         self._usual: Usual = usual_of(baseline, self.seen)
         self._tally = NO_TALLY
@@ -118,7 +114,7 @@ class Circuit:
         self._tap: Tap | None = None
         self._queue: Queue | None = None
         self.rejected: Iterator[object] = counter()
-        self.publisher: Publisher = Publisher(name)
+        self._rejected_before = 0
         self.blocks: weakref.ref[Swapped] | None = None
         self.ticket: CellType = CellType(None)
         self.level: int = 0
@@ -126,7 +122,7 @@ class Circuit:
         before = Closed(epoch=0, since=self.seen)
         self.current: tuple[Phase, Recorder | None] = (before, None)
         self._install(
-            before, rules.enter(policy, before, state, self.seen, self.chance())
+            before, rules.enter(policy, before, state, self.seen, self.draw())
         )
         forks.watch(self)
 
@@ -162,25 +158,10 @@ class Circuit:
                 queue = self._queue = self._queue or Queue()
         return queue
 
-    def now(self) -> float:
-        """Read the clock, which stands still where the user's goes back or breaks."""
-        try:
-            now = self.clock()
-        except Exception as error:  # noqa: BLE001 - the user's clock; the caller gets the result
-            self.mishap("clock", error)
-            return self.seen
-        if self.seen <= now < inf:  # neither true of what is no number
-            self.seen = now
-        return self.seen
-
-    def since(self, started: float | None) -> float | None:
-        """Return when a call began in `now` time, from a raw reading of the clock."""
-        if started is None:
-            return None
-        try:
-            return self.now() - (self.clock() - started)
-        except Exception:  # noqa: BLE001 - the user's clock; `now` has reported it
-            return None
+    @property
+    def demand(self) -> int:
+        """Calls rejected since the circuit last opened."""
+        return steps_of(self.rejected) - self._rejected_before
 
     def is_healthy(self) -> bool:
         """Tell whether the circuit is closed and the last call that counts was good."""
@@ -188,6 +169,11 @@ class Circuit:
         return (
             isinstance(phase, Closed) and recorder is not None and not recorder.streak()
         )
+
+    def is_waiting(self) -> bool:
+        """Tell whether the circuit is open and nobody has ended its wait."""
+        phase = self.current[0]
+        return isinstance(phase, Open) and not phase.permitted
 
     def mishap(self, callback: str, error: Exception) -> None:
         """Report that a callback of the user's raised."""
@@ -207,17 +193,23 @@ class Circuit:
 
     # -- admission -------------------------------------------------------------------
 
-    def attempt(self) -> Entry | Refusal:
+    def attempt(self, key: Key | None = None) -> Entry | Refusal:
         """Admit one call, or say why not; count nothing yet if it is refused."""
         now = self.now()
         phase, recorder = self.current
-        if isinstance(phase, HalfOpen) and reentry.is_in_probe(self, phase, now):
+        if phase.state is State.HALF_OPEN and reentry.is_inside(self, phase, now):
             return Entry(None, Admission(phase.epoch, INSIDE), None)
-        verdict = rules.admit(self.policy, phase, now)
+        chance, demand = 0.0, 0
+        shut = isinstance(phase, Open) and now < phase.until
+        if recorder is None and not shut:
+            chance, demand = self.draw(key), self.demand
+        verdict = rules.admit(self.policy, phase, now, chance, demand)
         if isinstance(verdict, Refused):
-            return Refusal(verdict, phase)
+            if verdict.phase is None:
+                return Refusal(verdict, phase)
+            return self._admit_probe(now, chance)
         if verdict.phase is not phase or recorder is None:
-            return self._admit_probe(now)
+            return self._admit_probe(now, chance)
         if verdict.would_reject:
             pass_by(self, phase, now)
         elif self.ticket.cell_contents is not recorder:
@@ -225,20 +217,23 @@ class Circuit:
                 self._sync()
         return Entry(recorder, recorder.admission, self._start(now))
 
-    def _admit_probe(self, now: float) -> Entry | Refusal:
+    def _admit_probe(self, now: float, chance: float) -> Entry | Refusal:
         with self._lock:
             while True:
                 before = self.current[0]
-                verdict = rules.admit(self.policy, before, now)
-                if isinstance(verdict, Refused):
-                    return Refusal(verdict, before)
-                events = self._install(before, verdict.phase, now)
-                if self.current[0] is verdict.phase:
+                verdict = rules.admit(self.policy, before, now, chance, self.demand)
+                after = verdict.phase or before
+                events = self._install(before, after, now)
+                if self.current[0] is after:
                     break
-            entry = Entry(self.current[1], verdict.admission, self._start(now))
-            place = entry.admission.place
+            recorder = self.current[1]
+            place = None if isinstance(verdict, Refused) else verdict.admission.place
             if place is not None:
                 self._owners = {**(self._owners or {}), place: threading.get_ident()}
+        if isinstance(verdict, Refused):  # and yet the call may have ended a round
+            self._publish(events)
+            return Refusal(verdict, after)
+        entry = Entry(recorder, verdict.admission, self._start(now))
         self._announce(entry, events, now)
         return entry
 
@@ -291,7 +286,7 @@ class Circuit:
         recorder, admission = entry.recorder, entry.admission
         if admission.place == INSIDE:
             return
-        chance = self.chance()
+        chance = self.draw()
         with self._lock:
             events = self._settle(recorder, admission, outcome, now, chance)
         if events:
@@ -415,7 +410,7 @@ class Circuit:
             self._sync()
 
     def _move(self, rule: Callable[[Phase, float, float], Phase]) -> None:
-        now, chance = self.now(), self.chance()
+        now, chance = self.now(), self.draw()
         with self._lock:
             events = self._swap(lambda phase: rule(phase, now, chance), now)
         self._publish(events)
@@ -450,6 +445,8 @@ class Circuit:
         if recorder is not None and following is not recorder:
             self._retired = plus(self._retired, counts_of(before, recorder))
             self._usual = self._usual_after(before, recorder, self.seen)
+        if isinstance(after, Open) and after.epoch != before.epoch:
+            self._rejected_before = steps_of(self.rejected)
         self._tally = self._tally.moved(before, after, now)
         self._sync()
         self._wake(before, after)
@@ -467,7 +464,7 @@ class Circuit:
             return recorder
         policy, now = self.policy, self.seen
         usual = self._usual_after(before, recorder, now)
-        if isinstance(before, HalfOpen):
+        if before.state is State.HALF_OPEN:
             usual = answered(usual)
         recorder = Recorder(policy.trip, after.epoch, now, policy.settle, usual)
         if self._tap is not None and not isinstance(after, Disabled):
@@ -500,7 +497,7 @@ class Circuit:
 
     def _wake(self, before: Phase, after: Phase) -> None:
         """Wake as many waiters as there are places now (they only ask again)."""
-        if self._queue and isinstance(after, Closed | Disabled | Observing):
+        if self._queue and admitted_share(after) > admitted_share(before):
             self._queue.wake(None)
         elif self._queue and isinstance(before, HalfOpen):
             self._queue.wake(self.policy.probe_concurrency)

@@ -49,5 +49,5 @@ class Refusal(Passing):
 
     def __init__(self, refused: Refused, phase: Phase) -> None:
         """Keep the phase: another may have come when the error is made."""
-        self.reason, self.retry_after = refused
+        self.reason, self.retry_after, _ = refused
         self.phase = phase

@@ -9,7 +9,8 @@ from .._core.hints import TYPE_CHECKING, Any, TypeVar, cast
 from .._core.outcomes import Kind, Outcome
 from . import reentry
 from .classify import NEUTRAL, Classifier
-from .entries import Entry, Refusal
+from .entries import INSIDE, Entry, Refusal
+from .keys import checked
 from .rejecting import knock, reject
 from .shapes import refuse_async, refuse_unstarted
 from .waiting import Alarm, ThreadSpot, async_spot
@@ -17,6 +18,7 @@ from .waiting import Alarm, ThreadSpot, async_spot
 if TYPE_CHECKING:
     from .circuit import Circuit
     from .fallbacks import Fallback
+    from .keys import Key
     from .recorders import Recorder
 
 R = TypeVar("R")
@@ -28,7 +30,7 @@ class Gate:
     Immutable; used by any thread or task. Everything here runs without the lock.
     """
 
-    __slots__ = ("circuit", "classifier", "fallback", "wait")
+    __slots__ = ("circuit", "classifier", "fallback", "key", "wait")
 
     def __init__(
         self,
@@ -36,43 +38,53 @@ class Gate:
         classifier: Classifier,
         fallback: Fallback | None = None,
         wait: float | None = None,
+        key: Callable[..., Any] | None = None,
     ) -> None:
         """Judge calls of `circuit` with `classifier`."""
         self.circuit: Circuit = circuit
         self.classifier: Classifier = classifier
         self.fallback: Fallback | None = fallback
         self.wait: float | None = wait
+        self.key: Callable[..., Any] | None = key
 
     # -- admission -------------------------------------------------------------------
 
-    def admit(self) -> Entry:
+    def key_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the key of a call, which says of which share it is, or None."""
+        try:
+            return checked(self.key and self.key(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - the user's; the call is drawn by chance
+            self.circuit.mishap("key", error)
+            return None
+
+    def admit(self, key: Key | None = None) -> Entry:
         """Admit one call, waiting for a place as long as the guard allows.
 
         Raises:
             CircuitOpenError: There is none.
         """
         if self.wait is not None:
-            return self.wait_for_entry(self.wait)
-        verdict = self.circuit.attempt()
+            return self.wait_for_entry(self.wait, key)
+        verdict = self.circuit.attempt(key)
         if isinstance(verdict, Refusal):
             raise reject(self.circuit, verdict)
         return verdict
 
-    async def admit_async(self) -> Entry:
+    async def admit_async(self, key: Key | None = None) -> Entry:
         """Admit one call from a task; see `admit`."""
         return (
-            self.admit()
+            self.admit(key)
             if self.wait is None
-            else await self.wait_for_entry_async(self.wait)
+            else await self.wait_for_entry_async(self.wait, key)
         )
 
-    def wait_for_entry(self, timeout: float) -> Entry:
+    def wait_for_entry(self, timeout: float, key: Key | None = None) -> Entry:
         """Block this thread until a call is admitted, at most `timeout` seconds."""
         circuit, spot = self.circuit, ThreadSpot()
         until = circuit.now() + timeout
         try:
             circuit.queue.join(spot)
-            while isinstance(verdict := circuit.attempt(), Refusal):
+            while isinstance(verdict := circuit.attempt(key), Refusal):
                 with Alarm(
                     circuit.clock, self._sleep(verdict, until, spot), spot
                 ) as seconds:
@@ -81,13 +93,15 @@ class Gate:
         finally:
             circuit.queue.leave(spot, circuit.policy.probe_concurrency)
 
-    async def wait_for_entry_async(self, timeout: float) -> Entry:
+    async def wait_for_entry_async(
+        self, timeout: float, key: Key | None = None
+    ) -> Entry:
         """Suspend this task until a call is admitted, at most `timeout` seconds."""
         circuit, spot = self.circuit, async_spot()
         until = circuit.now() + timeout
         try:
             circuit.queue.join(spot)
-            while isinstance(verdict := circuit.attempt(), Refusal):
+            while isinstance(verdict := circuit.attempt(key), Refusal):
                 with Alarm(
                     circuit.clock, self._sleep(verdict, until, spot), spot
                 ) as seconds:
@@ -121,7 +135,7 @@ class Gate:
     ) -> R:
         """Run one plain call if the circuit admits it, else its fallback."""
         try:
-            entry = self.admit()
+            entry = self.admit(self.key and self.key_of(args, kwargs))
         except CircuitOpenError as rejection:
             if self.fallback is None:
                 raise
@@ -153,7 +167,7 @@ class Gate:
     ) -> Any:  # what the user's function returns
         """Run one call in a task if the circuit admits it, else its fallback."""
         try:
-            entry = await self.admit_async()
+            entry = await self.admit_async(self.key and self.key_of(args, kwargs))
         except CircuitOpenError as rejection:
             if self.fallback is None:
                 raise
@@ -182,8 +196,9 @@ class Gate:
         return self.ask(function, args, kwargs)
 
     def step_inside(self, entry: Entry) -> reentry.Inside | None:
-        """Mark the task as inside a probe; closed calls need no mark."""
-        return reentry.enter(self.circuit, entry) if entry.admission.place else None
+        """Mark the task as inside a half-open call; closed calls need no mark."""
+        marked = entry.recorder is None and entry.admission.place != INSIDE
+        return reentry.enter(self.circuit, entry) if marked else None
 
     def fall_back(
         self, rejection: CircuitOpenError, args: tuple[Any, ...], kwargs: dict[str, Any]

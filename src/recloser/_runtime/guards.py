@@ -58,6 +58,7 @@ class Guard:
         *,
         fallback: Callable[..., Any] | None,
         wait: float | timedelta | None,
+        key: Callable[..., Any] | None = None,
     ) -> None:
         """Begin with the breaker's options and replace the given ones."""
         self._breaker = breaker
@@ -66,6 +67,7 @@ class Guard:
             classifier_for(base.classifier, **options),
             None if fallback is None else Fallback(fallback),
             None if wait is None else ranges.seconds("wait", wait),
+            _key(key),
         )
 
     @property
@@ -117,6 +119,13 @@ class Guard:
     def __repr__(self) -> str:
         """Show whose circuit it is."""
         return f"<Guard of {self._breaker!r}>"
+
+
+def _key(value: object) -> Callable[..., Any] | None:
+    if value is None or callable(value):
+        return value
+    msg = f"key must be a function of the call's arguments, got {value!r}"
+    raise TypeError(msg)
 
 
 if TYPE_CHECKING:

@@ -6,10 +6,20 @@ from collections.abc import Mapping
 
 from .._core import rules
 from .._core.budget import Baseline, Reading
-from .._core.durations import in_words
+from .._core.durations import in_words, percent
 from .._core.hints import TYPE_CHECKING
 from .._core.outcomes import FailureInfo
-from .._core.phases import Closed, Disabled, ForcedOpen, HalfOpen, Observing, Open
+from .._core.phases import (
+    Closed,
+    Disabled,
+    ForcedOpen,
+    HalfOpen,
+    Observing,
+    Open,
+    Ramping,
+    Shedding,
+    admitted_share,
+)
 from .._core.rules import Refused
 from .._core.states import State
 from .._core.values import Struct
@@ -83,6 +93,9 @@ class Snapshot(Struct):
             of a closed breaker is one from closed to closed.
         seconds: What was spent in each state, in seconds of the breaker's clock, with
             the period that is not over. States that never were are not in it.
+        admitting: The fraction of the calls that goes through: 1.0 while closed, disabled
+            or only observing, 0.0 while open or probing, the share of a ramp or of `Shed`
+            in between.
         totals: What happened since the breaker was made.
     """
 
@@ -102,6 +115,7 @@ class Snapshot(Struct):
     probes: int
     transitions: Mapping[tuple[State, State], int]
     seconds: Mapping[State, float]
+    admitting: float
     totals: Totals
 
     @property
@@ -144,7 +158,7 @@ def _snapshot(circuit: Circuit, now: float) -> tuple[Phase, Snapshot]:
     phase, evidence, counts, tally, scores, usual = circuit.read(now)
     amounts = tally._asdict()
     history: History = amounts.pop("history")
-    verdict = rules.admit(circuit.policy, phase, now)
+    verdict = rules.admit(circuit.policy, phase, now, 0.0, circuit.demand)
     counting = isinstance(phase, Closed | Observing)
     learns = bool(circuit.policy.trip.budgets)
     return phase, Snapshot(
@@ -166,6 +180,7 @@ def _snapshot(circuit: Circuit, now: float) -> tuple[Phase, Snapshot]:
         probes=_in_flight(phase, now),
         transitions=history.transitions,
         seconds=history.spent(phase, now),
+        admitting=admitted_share(phase),
         totals=Totals(
             calls=counts.calls,
             successes=counts.calls - counts.failures,
@@ -204,10 +219,16 @@ def _state_sentence(circuit: Circuit, phase: Phase, now: Snapshot) -> str:
         return f"{name} is closed: calls go through ({'; '.join(seen)})."
     if isinstance(phase, Open) and now.retry_after == 0.0:
         return f"{name} is open ({phase.reason}); its wait is over and the next call is the probe."
+    if isinstance(phase, Open) and phase.until <= circuit.now():
+        missing = circuit.policy.recovery.missing(circuit.demand, 0.0)
+        more = _how_many(missing, "more call was", "more calls were")
+        return f"{name} is open ({phase.reason}); its wait is over, and a probe follows when {more} rejected, or in {in_words(left)}."
     if isinstance(phase, Open):
         return f"{name} is open ({phase.reason}): calls are rejected for another {in_words(left)}, then a probe decides."
     if isinstance(phase, HalfOpen):
         return _half_open_sentence(circuit, phase, name)
+    if isinstance(phase, Ramping | Shedding):
+        return _share_sentence(phase, name)
     if isinstance(phase, ForcedOpen):
         return f"{name} is forced open ({phase.reason}): every call is rejected until reset()."
     if isinstance(phase, Disabled):
@@ -234,6 +255,15 @@ def _half_open_sentence(circuit: Circuit, phase: HalfOpen, name: str) -> str:
     done = f"{phase.successes} of {circuit.policy.probes} probes succeeded"
     out = f"{_in_flight(phase, circuit.now())} in flight"
     return f"{name} is half-open (it opened for this reason: {phase.reason}): {done}, {out}; other calls are rejected."
+
+
+def _share_sentence(phase: Ramping | Shedding, name: str) -> str:
+    share, why = percent(phase.share), f"it opened for this reason: {phase.reason}"
+    if isinstance(phase, Shedding):
+        seen = f"of about {phase.calls:.0f} recent calls {phase.accepted:.0f} were answered"
+        return f"{name} lets {share} of the calls through ({phase.reason}): {seen}; the others are rejected."
+    seen = f"{phase.good} good and {phase.bad} bad answers in this round"
+    return f"{name} is half-open ({why}) and traffic returns: {share} of the calls go through, {seen}; the others are rejected."
 
 
 def _in_flight(phase: Phase, now: float) -> int:

@@ -28,6 +28,7 @@ _METHODS: dict[str, type[Event]] = {
     "on_probe_started": events.ProbeStarted,
     "on_probe_ended": events.ProbeEnded,
     "on_probe_lost": events.ProbeLost,
+    "on_share_changed": events.ShareChanged,
     "on_late_result": events.LateResult,
     "on_would_trip": events.WouldTrip,
     "on_would_reject": events.WouldReject,

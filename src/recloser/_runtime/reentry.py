@@ -1,7 +1,7 @@
 """Which guarded blocks and probes the running task is inside of.
 
 A call made inside a probe of the same breaker is part of that probe: it takes no place
-and reports nothing. The same chain lets a `with` block find its own entry again when it
+and reports nothing. So is a call inside one that was let through as a share. The same chain lets a `with` block find its own entry again when it
 ends. It is a tuple in a context variable, so each thread and task has its own; a child
 task inherits it, but a probe that is over admits nobody.
 """
@@ -11,9 +11,10 @@ from __future__ import annotations
 from contextvars import ContextVar
 
 from .._core.hints import TYPE_CHECKING
+from .._core.phases import HalfOpen
 
 if TYPE_CHECKING:
-    from .._core.phases import HalfOpen
+    from .._core.phases import Phase
     from .circuit import Circuit
     from .entries import Entry
 
@@ -69,15 +70,21 @@ def find_block(circuit: Circuit) -> Inside | None:
     return None
 
 
-def is_in_probe(circuit: Circuit, phase: HalfOpen, now: float) -> bool:
-    """Tell whether the task is inside a probe that still holds its place."""
-    held = {place.number for place in phase.places if now < place.until}
-    return any(
-        inside.circuit is circuit
-        and inside.entry.admission.epoch == phase.epoch
-        and inside.entry.admission.place in held
+def is_inside(circuit: Circuit, phase: Phase, now: float) -> bool:
+    """Tell whether the task is inside a call of this half-open period.
+
+    Such a call is a probe that still holds its place, or, where a share is let through,
+    one that was admitted and is not over.
+    """
+    calls = [
+        inside
         for inside in _chain.get()
-    )
+        if inside.circuit is circuit and inside.entry.admission.epoch == phase.epoch
+    ]
+    if not isinstance(phase, HalfOpen):
+        return any(inside.live for inside in calls)
+    held = {place.number for place in phase.places if now < place.until}
+    return any(inside.entry.admission.place in held for inside in calls)
 
 
 def _is_current(inside: Inside) -> bool:

@@ -41,9 +41,8 @@ class Stream:
     @property
     def is_plain(self) -> bool:
         """Whether nothing has to be noticed at each item."""
-        return self._lease is None and (
-            self._entry is None or self._entry.started is None
-        )
+        entry = self._entry
+        return entry is None or (entry.recorder is not None and entry.started is None)
 
     def source(
         self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -141,7 +140,7 @@ async def open_stream(
 ) -> Stream:
     """Admit an async stream, or take its fallback's."""
     try:
-        return Stream(gate, await gate.admit_async())
+        return Stream(gate, await gate.admit_async(gate.key_of(args, kwargs)))
     except CircuitOpenError as rejection:
         if gate.fallback is None:
             raise
@@ -150,7 +149,7 @@ async def open_stream(
 
 def _open(gate: Gate, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stream:
     try:
-        return Stream(gate, gate.admit())
+        return Stream(gate, gate.admit(gate.key_of(args, kwargs)))
     except CircuitOpenError as rejection:
         if gate.fallback is None:
             raise

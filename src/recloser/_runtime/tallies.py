@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from .._core.hints import TYPE_CHECKING, NamedTuple
 from .._core.outcomes import Kind
-from .._core.phases import Disabled, HalfOpen, Observing, Open
+from .._core.phases import (
+    Closed,
+    Disabled,
+    HalfOpen,
+    Observing,
+    Open,
+    Shedding,
+)
+from .._core.states import State
 from .._core.windows import Counts
 
 if TYPE_CHECKING:
@@ -12,7 +20,6 @@ if TYPE_CHECKING:
 
     from .._core.outcomes import Outcome
     from .._core.phases import Phase
-    from .._core.states import State
     from .recorders import Recorder
 
 NO_COUNTS = Counts()
@@ -28,6 +35,8 @@ class History(NamedTuple):
 
     def moved(self, before: Phase, after: Phase, now: float) -> History:
         """Return the history with one change of state more."""
+        if before.state is after.state is State.HALF_OPEN:  # a step of a ramp
+            return self._replace(seconds=self.spent(before, now))
         pair = (before.state, after.state)
         times = self.transitions.get(pair, 0) + 1
         return History({**self.transitions, pair: times}, self.spent(before, now))
@@ -73,6 +82,8 @@ def amounts_of(before: Phase, after: Phase) -> dict[str, int]:
     if isinstance(after, HalfOpen) and isinstance(before, HalfOpen):
         return {"lost": max(0, after.lost - before.lost)}
     if isinstance(after, Open) and not isinstance(before, Open):
+        return {"trips": 1}
+    if isinstance(after, Shedding) and isinstance(before, Closed):
         return {"trips": 1}
     if isinstance(after, Observing) and isinstance(before, Observing):
         return {"would_trip": after.trips - before.trips}

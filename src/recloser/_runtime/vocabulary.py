@@ -15,6 +15,7 @@ _WORDS = {
     "fallback_function": ("circuitbreaker", "@breaker(fallback=...)"),
     "fallback": ("a guard", "@breaker(fallback=...)"),
     "wait": ("a guard", "@breaker(wait=...)"),
+    "key": ("a guard", "@breaker(key=...)"),
     "threshold": ("purgatory", "trip=5"),
     "ttl": ("purgatory", "recovery=30"),
     "open_window_s": ("dorm", "recovery=30"),
@@ -37,6 +38,6 @@ def unknown_option(name: str) -> TypeError:
 def unknown_guard_option(name: str) -> TypeError:
     """Return the error for a keyword that no guard takes."""
     return TypeError(
-        f"a guard has no option {name!r}: it takes fallback, wait, ignore, successes, "
-        "failures, failure_result and retry_after"
+        f"a guard has no option {name!r}: it takes fallback, wait, key, ignore, "
+        "successes, failures, failure_result and retry_after"
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         LateResult,
         ProbeLost,
         Rejected,
+        ShareChanged,
         Transition,
         WouldTrip,
     )
@@ -51,6 +52,11 @@ class LoggingListener:
         self._log(
             logging.DEBUG, f"{event.name}: rejected a call ({event.reason})", event
         )
+
+    def on_share_changed(self, event: ShareChanged) -> None:
+        """Log a step of a ramp as an info."""
+        text = f"{event.name}: admitting {100 * event.share:.3g} % ({event.reason})"
+        self._log(logging.INFO, text, event)
 
     def on_would_trip(self, event: WouldTrip) -> None:
         """Log what would have been an opening as a warning."""

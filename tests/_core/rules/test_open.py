@@ -35,7 +35,7 @@ def test_first_call_after_the_wait_is_the_probe() -> None:  # I1, I5
     phase, admission = admitted(policy(), opened(until=10.0), 10.0)
 
     assert admission == Admission(epoch=3, place=1)
-    assert phase == probing(15.0)
+    assert phase == probing(15.0, outage=0.0)
 
 
 def test_half_open_remembers_why_the_circuit_opened() -> None:
@@ -44,8 +44,8 @@ def test_half_open_remembers_why_the_circuit_opened() -> None:
 
     after, _ = admitted(policy(), phase, 11.0)
 
-    expected = probing(16.0, since=11.0, trips=7, evidence=evidence, origin=Origin.HOST)
-    assert after == expected
+    known = {"trips": 7, "evidence": evidence, "origin": Origin.HOST, "outage": 0.0}
+    assert after == probing(16.0, since=11.0, **known)
 
 
 def test_nothing_happens_at_the_end_of_the_wait_by_itself() -> None:
