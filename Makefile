@@ -45,7 +45,7 @@ endef
 .venv-demo/stamp: pyproject.toml
 	$(environment)
 
-.venv-bench/stamp: EXTRAS := bench
+.venv-bench/stamp: EXTRAS := bench,peers
 .venv-bench/stamp: pyproject.toml
 	$(environment)
 
@@ -89,7 +89,7 @@ contracts: .venv-tools/stamp ## which package may import which
 
 check: lint types contracts test ## what a change has to pass
 
-bench: .venv-bench/stamp ## our figures
+bench: .venv-bench/stamp ## our figures, and each facade beside its original
 	.venv-bench/bin/python -m benchmarks $(ARGS)
 
 bench-peers: .venv-rivals/stamp ## our figures beside those of every rival

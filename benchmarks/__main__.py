@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from . import (
     calls,
+    facades,
     figures,
     herd,
     imports,
@@ -86,6 +87,7 @@ def groups(
         "herd": lambda: herd.herd(libraries),
         "memory": lambda: memory.memory(libraries, effort.breakers),
         "keys": lambda: keys.keys(effort.keys) if ours else iter(()),
+        "compat": lambda: facades.facades(plan),
         "import": lambda: imports.imports(libraries, effort.processes),
     }
     return found

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from .facades import KINDS
 from .subjects import OURS
 
 if TYPE_CHECKING:
@@ -61,6 +62,14 @@ def _shapes(group: str, case: str, *shapes: str) -> tuple[Place, ...]:
     return tuple((group, case, shape) for shape in shapes or ("",))
 
 
+def _facades(work: str) -> tuple[Place, ...]:
+    return tuple(
+        ("compat", name, f"{kind} {work}")
+        for name, kinds in KINDS.items()
+        for kind in kinds
+    )
+
+
 def _used(policy: str) -> tuple[Place, ...]:
     return (("memory", policy, "100 successes"),)
 
@@ -73,6 +82,7 @@ _WITH: Final = "`with` / no-op class manager: streak"
 _REJECTION: Final = "open rejection / raising the same fields"
 _WINDOW: Final = "in a window of 10,000 / of 100"
 _MEMORY: Final = "bytes, one function, 100 successes: "
+_FACADE: Final = "facade / the original: "
 _IMPORT: Final = "`import recloser` over a bare interpreter"
 NEW: Final = 14
 """The first minor version with limits of its own."""
@@ -104,6 +114,9 @@ GOALS: Final = (
         0.3,
         tuple(("options", case, "plain") for case in SHARED_POLICIES),
     ),
+    Goal(f"{_FACADE}success", _facades("success"), 1.0, 1.0),
+    Goal(f"{_FACADE}failure", _facades("failure"), 1.0, 1.0),
+    Goal(f"{_FACADE}rejection", _facades("rejection"), 1.0, 1.0),
     Goal(f"{_MEMORY}streak", _used("streak"), 1200, 1200, unit="B"),
     Goal("… count window", _used("count"), 1800, 1800, unit="B"),
     Goal("… time window", _used("time"), 4200, 4200, unit="B"),

@@ -74,6 +74,7 @@ def lines(runs: Sequence[Run]) -> Iterator[str]:
     yield from windows(runs)
     yield from options(runs)
     yield from herd(runs)
+    yield from facades(runs)
     yield from plain("Memory", "memory", runs, "Bytes per breaker with one function.")
     yield from plain("Many keys in one group", "keys", runs, _KEYS)
     yield from plain("Import", "import", runs, _IMPORT)
@@ -209,6 +210,16 @@ def herd(runs: Sequence[Run]) -> Iterator[str]:
         for name in by_cost("herd", case, "first wave", runs):
             yield row([who, bold(name), *(counts(run, case, name) for run in runs)])
     yield ""
+
+
+def facades(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield what each facade takes, against the library it stands in for."""
+    yield "## Facades against their originals\n"
+    yield (
+        "`recloser.compat.*`, nanoseconds · ratio to the original doing the same. Limits "
+        "are among the goals above.\n"
+    )
+    yield from pairs("compat", runs, ["library", "work"], OURS)
 
 
 def counts(run: Run, case: str, name: str) -> str:

@@ -20,7 +20,7 @@ TRIPS_AT: Final = 5
 ATTEMPTS: Final = 200
 """Failing calls after which a breaker that still admits is not going to open."""
 SIZES: Final = (100, 10_000)
-_FAILS: Final = "if a:\n    raise Boom\nreturn 7"
+FAILS: Final = "if a:\n    raise Boom\nreturn 7"
 _GUARDED: Final = "try:\n    {call}\nexcept E:\n    pass"
 
 
@@ -64,7 +64,7 @@ def failing(
     name: str, kind: str, decorate: Any, baseline: str = ref.WRAPPER
 ) -> Subject:
     """Return calls of which nine in ten raise."""
-    function = decorate(ref.function(kind, MAIN, _FAILS, Boom=ref.Boom))
+    function = decorate(ref.function(kind, MAIN, FAILS, Boom=ref.Boom))
     call = "await f({i}, 2)" if kind == "async" else "f({i}, 2)"
     names = {"f": function, "E": ref.Boom}
     statement = _GUARDED.replace("{call}", call)
@@ -81,7 +81,7 @@ def rejections(kind: str, libraries: Sequence[Library], plan: Plan) -> Iterator[
         guards = each.guards(Setup(policy, threshold=TRIPS_AT))
         decorate = getattr(guards, FIELDS[kind])
         if decorate is not None and guards.rejection is not None:
-            opened = decorate(ref.function(kind, MAIN, _FAILS, Boom=ref.Boom))
+            opened = decorate(ref.function(kind, MAIN, FAILS, Boom=ref.Boom))
             trip(each.name, partial(ending, kind, opened), guards.rejection)
             subjects.append(rejected(each.name, kind, opened, guards.rejection))
     found = measure(subjects, plan)
