@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 Admission = tuple[int, "Trial | None"]
 """The period a block was let in, and the place it holds, if any."""
 
-Note = tuple[object, int, Any, "Trial | None"]
-"""Breaker, period, the note around this one, and the place: of a block inside."""
+Note = list[Any]
+"""Breaker (None once the block was left), period, the note around, and the place.
+
+Marked when the block is left, instead of being taken off: setting a context variable
+costs more than the whole of a success.
+"""
 
 BreakerT = TypeVar("BreakerT")
 
@@ -28,28 +32,20 @@ _entered: ContextVar[Note | None] = ContextVar("entered", default=None)
 
 # Bound once: looking a method of a context variable up costs more than calling it.
 innermost = _entered.get
-"""Return the note of the innermost block entered in this context, or None."""
+"""Return the note of the block last entered in this context, or None."""
 set_innermost = _entered.set
 """Make a note the innermost one."""
 
 
-def leave_out_of_order(note: Note | None, breaker: object, period: int) -> Note:
-    """Take the innermost note of `breaker` off the chain that starts at `note`.
+def note_of(breaker: object, note: Note | None, period: int) -> Note:
+    """Return the innermost note of `breaker`, from `note` outwards.
 
     A block left in another context than it was entered in has none: it counts as entered
     just now, in `period`, as with the original.
     """
-    inner: list[Note] = []
     while note is not None and note[0] is not breaker:
-        inner.append(note)
         note = note[2]
-    if note is None:
-        return breaker, period, None, None
-    outer = note[2]
-    for other, its_period, _, trial in reversed(inner):
-        outer = other, its_period, outer, trial
-    set_innermost(outer)
-    return note
+    return [breaker, period, None, None] if note is None else note
 
 
 class Protection(AsyncContextDecorator, Generic[BreakerT]):

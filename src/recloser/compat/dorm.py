@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .. import CircuitOpenError as _Rejected
 from .. import State
-from ._dorm_blocks import Protection, innermost, leave_out_of_order, set_innermost
+from ._dorm_blocks import Protection, innermost, note_of, set_innermost
 from ._dorm_names import CircuitOpenError, CircuitState
 from ._rejections import described
 from ._trial import TrialPlace
@@ -167,23 +167,26 @@ class CircuitBreaker:
 
     def record_failure(self) -> None:
         """Count a failure; open, or open afresh, if there are enough in a row."""
-        # The clock is the user's: asked before the lock is taken, and only if needed.
-        now = None
-        if self._failures + 1 >= self.failure_threshold or self._state is _HALF_OPEN:
-            now = self._clock()
-        self._lock.acquire()  # `with` on a lock costs twice as much
+        lock = self._lock
+        lock.acquire()  # `with` on a lock costs twice as much
         try:
             self._failures = failures = self._failures + 1
-            if failures >= self.failure_threshold or self._state is _HALF_OPEN:
-                self._open(self._clock() if now is None else now)
+            opens = failures >= self.failure_threshold or self._state is _HALF_OPEN
+            period = self._period
         finally:
-            self._lock.release()
+            lock.release()
+        if opens:
+            self._open(period)
 
-    def _open(self, now: float) -> None:
-        self._opened_at = now
-        self._culprit = None
-        if self._state is not _OPEN:
-            self._become(_OPEN)
+    def _open(self, period: int) -> None:
+        """Open by a failure of `period`, unless another thread closed it meanwhile."""
+        now = self._clock()  # the user's: asked without the lock
+        with self._lock:
+            if period == self._period or self._state is _OPEN:
+                self._opened_at = now
+                self._culprit = None
+                if self._state is not _OPEN:
+                    self._become(_OPEN)
 
     def reset(self) -> None:
         """Close the circuit and forget the failures."""
@@ -201,12 +204,20 @@ class CircuitBreaker:
             CircuitOpenError: The circuit is open.
         """
         if not self.allow():
-            left = self._cooldown()
+            failures, left = self._failures, self._cooldown()
             if left < 0:
                 left = 0.0
-            raise self._rejection(_OPEN, left, f", cooldown ends in {left:.1f}s")
+            text = (  # not by `_rejection`: a call less
+                f"Circuit {self.name!r} is OPEN — {failures} consecutive failures,"
+                f" cooldown ends in {left:.1f}s"
+            )
+            facts = (self.name, State.OPEN, left, failures, self._culprit)
+            raise CircuitOpenError(text, facts=facts)
         trial = self._take_place() if self.single_probe else None
-        set_innermost((self, self._period, innermost(), trial))
+        outer = innermost()
+        while outer is not None and outer[0] is None:  # that block was left
+            outer = outer[2]
+        set_innermost([self, self._period, outer, trial])
         return self
 
     def __exit__(
@@ -218,9 +229,8 @@ class CircuitBreaker:
         """Count the block. Its error goes on."""
         note = innermost()
         if note is None or note[0] is not self:
-            note = leave_out_of_order(note, self, self._period)
-        else:
-            set_innermost(note[2])
+            note = note_of(self, note, self._period)
+        note[0] = None
         if note[1] == self._period or self.late_results:
             if exc_type is None:
                 self.record_success()
@@ -232,6 +242,7 @@ class CircuitBreaker:
                     self._blame(exc)
         if note[3] is not None:
             self._free_place(note[3])
+            note[3] = None
 
     def aprotect(self) -> Protection[CircuitBreaker]:
         """Return the block for `async with`: a cancelled one changes nothing.

@@ -286,7 +286,7 @@ def test_an_error_made_by_hand_takes_what_an_exception_takes(
     assert (error.name, error.state, error.retry_after) == ("", "open", 0.0)
 
 
-def test_a_clock_that_raises_counts_nothing(clock: FakeClock) -> None:
+def test_a_clock_that_raises_leaves_a_counted_failure_and_a_closed_circuit() -> None:
     def broken() -> float:
         raise LookupError
 
@@ -295,4 +295,16 @@ def test_a_clock_that_raises_counts_nothing(clock: FakeClock) -> None:
     with pytest.raises(LookupError):
         breaker.record_failure()
 
-    assert (breaker.state, breaker.failures) == (CircuitState.CLOSED, 0)
+    assert (breaker.state, breaker.failures) == (CircuitState.CLOSED, 1)
+
+
+def test_after_a_clock_that_raised_the_next_failure_opens() -> None:
+    answers: list[float] = []
+    breaker = CircuitBreaker("orders", failure_threshold=1, clock=lambda: answers[0])
+    with pytest.raises(IndexError):
+        breaker.record_failure()
+
+    answers.append(0.0)
+    breaker.record_failure()
+
+    assert (breaker.state, breaker.failures) == (CircuitState.OPEN, 2)
