@@ -58,6 +58,7 @@ from ._runtime.registry import (
     remove_listener,
     reset_all,
 )
+from ._runtime.retries import RetryBudget
 
 __all__ = [
     "Adaptive",
@@ -92,6 +93,7 @@ __all__ = [
     "RecloserError",
     "Registry",
     "Rejected",
+    "RetryBudget",
     "ShareChanged",
     "SharingError",
     "Shed",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recloser import BreakerGroup, CircuitBreaker, CircuitOpenError
+from recloser.integrations._causes import is_rejected
 from recloser.integrations._http import (
     STATUSES,
     FailingStatusError,
@@ -12,7 +13,6 @@ from recloser.integrations._http import (
     failing_statuses,
     hint,
     host_key,
-    is_rejected,
 )
 
 NOON = "Sat, 21 Nov 2026 12:00:00 GMT"

@@ -16,7 +16,7 @@ from http import HTTPStatus
 from math import isfinite
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast, final
 
-from .. import BreakerGroup, CircuitBreaker, CircuitOpenError, PermitError
+from .. import BreakerGroup, CircuitBreaker, PermitError
 
 if TYPE_CHECKING:
     from .. import Permit
@@ -209,15 +209,3 @@ class Exchange:
                 self._permit.release()
             else:
                 self._permit.settle(error)
-
-
-def is_rejected(error: BaseException) -> bool:
-    """Tell whether an error is a rejection, or was raised from one (`raise ... from`)."""
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        if isinstance(cause, CircuitOpenError):
-            return True
-        seen.add(id(cause))
-        cause = cause.__cause__
-    return False

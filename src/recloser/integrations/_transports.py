@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from .. import CircuitOpenError
-from ._http import STATUSES, Exchange, Watch, hint, host_key, is_rejected
+from ._causes import is_rejected
+from ._http import STATUSES, Exchange, Watch, hint, host_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator

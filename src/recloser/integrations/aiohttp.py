@@ -18,8 +18,9 @@ from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 from .. import CircuitOpenError
+from ._causes import is_rejected
 from ._extras import extra
-from ._http import STATUSES, Watch, hint, host_key, is_rejected
+from ._http import STATUSES, Watch, hint, host_key
 
 with extra("aiohttp", aiohttp="3.12"):
     import aiohttp

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, final
 from urllib.parse import urlsplit
 
 from .. import CircuitOpenError, State
+from ._causes import is_rejected
 from ._extras import extra
-from ._http import STATUSES, Watch, hint, host_key, is_rejected
+from ._http import STATUSES, Watch, hint, host_key
 
 with extra("requests", requests="2.31"):
     import requests
