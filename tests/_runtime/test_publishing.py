@@ -74,6 +74,23 @@ def test_object_hears_what_it_has_methods_for(make, fail):
     assert isinstance(event, Transition)
 
 
+def test_rejections_are_heard_beside_a_listener_to_something_else(make):
+    ears, diary = Ears(), Diary()
+    payments = make(listeners=[ears])
+    guarded = payments(lambda: "answer")
+    payments.trip()
+    with pytest.raises(CircuitOpenError):
+        guarded()
+
+    payments.add_listener(diary)
+    with pytest.raises(CircuitOpenError):
+        guarded()
+
+    assert payments.snapshot().rejected == 2
+    assert [type(event) for event in ears.heard] == [Transition]
+    assert diary.heard[1:] == [("on_rejected", "Rejected")]
+
+
 def test_each_kind_of_event_has_its_method(make, clock, service, fail):
     diary = Diary()
     payments = make(trip=1, probe_lease=30, listeners=[diary])

@@ -42,7 +42,7 @@ _HANDOVER = (
 
 
 _Table = Mapping[type[Event], tuple[Callable[[Any], object], ...]]
-_NOBODY: tuple[tuple[Listener, ...], _Table] = ((), {})
+_NOBODY: tuple[tuple[Listener, ...], _Table, bool] = ((), {}, False)
 
 
 class Publisher:
@@ -59,7 +59,7 @@ class Publisher:
         self.name: str = name
         self._failures = 0
         self.heard = _NOBODY
-        """Listeners, and their methods by kind of event."""
+        """Listeners, their methods by kind of event, and whether rejections are wanted."""
         self.farewells: tuple[Parting, ...] = ()
         """Who wants the last snapshot, and how to hand it over."""
 
@@ -79,7 +79,7 @@ class Publisher:
         while True:
             before = self.heard
             listeners = tuple(change(before[0]))
-            after = (listeners, _table(listeners)) if listeners else _NOBODY
+            after = _heard_by(listeners) if listeners else _NOBODY
             if self.heard is before:
                 self.heard = after
                 return
@@ -142,6 +142,13 @@ class Publisher:
                 name=self.name, epoch=epoch, at=now, callback=callback, failure=failure
             )
             self.publish(event)
+
+
+def _heard_by(
+    listeners: tuple[Listener, ...],
+) -> tuple[tuple[Listener, ...], _Table, bool]:
+    table = _table(listeners)
+    return listeners, table, events.Rejected in table
 
 
 def _table(listeners: Iterable[Listener]) -> _Table:

@@ -23,10 +23,11 @@ def knock(circuit: Circuit) -> None:
     """Reject at once where asking cannot end otherwise: the way of most rejections.
 
     Raises:
-        CircuitOpenError: The circuit is open, its wait is not over, and nobody listens.
+        CircuitOpenError: The circuit is open, its wait is not over, and nobody
+            listens to rejections.
     """
     phase = circuit.current[0]
-    if type(phase) is not Open or circuit.publisher.heard[0]:
+    if type(phase) is not Open or circuit.publisher.heard[2]:
         return
     try:
         now = circuit.clock()
