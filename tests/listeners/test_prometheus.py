@@ -8,9 +8,11 @@ import subprocess
 import sys
 import threading
 from http.client import HTTPConnection
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest, start_http_server
+from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app
 from prometheus_client.openmetrics import exposition
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as open_metrics,
@@ -20,6 +22,17 @@ from recloser import BreakerGroup, CallEnded, Registry, TimeWindow
 from recloser import FailureRate as Rate
 from recloser.listeners._figures import FIGURES
 from recloser.listeners.prometheus import PrometheusListener
+
+
+class Threaded(ThreadingMixIn, WSGIServer):
+    """A server with a thread for each request."""
+
+
+class Quiet(WSGIRequestHandler):
+    """One that does not write each request to the terminal."""
+
+    def log_message(self, *_):
+        pass
 
 
 @pytest.fixture
@@ -157,8 +170,9 @@ def test_bad_options_are_refused(options, error, text):
 def test_scrape_over_http_from_many_threads_while_breakers_change(
     make, listener, registry
 ):
-    server, _ = start_http_server(0, "127.0.0.1", registry)[:2]
+    server = make_server("127.0.0.1", 0, make_wsgi_app(registry), Threaded, Quiet)
     port = server.server_address[1]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     stop = threading.Event()
 
     def churn():
