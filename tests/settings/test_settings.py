@@ -635,6 +635,17 @@ def test_size_that_changes_is_refused_and_nothing_is_changed():
     assert settings.policy("payments").probes == 2
 
 
+def test_size_that_is_no_longer_mentioned_stays_what_it_was():
+    settings = Settings(TABLE)
+    hosts = settings.group("hosts")
+
+    settings.update(Settings())
+
+    assert hosts.policy == Policy()
+    with pytest.raises(ValueError, match=r"max_size: cannot change .* \(7\), got 8"):
+        settings.update(Settings({"groups": {"hosts": {"max_size": 8}}}))
+
+
 def test_file_can_be_read_again(tmp_path):
     path = tmp_path / "app.toml"
     path.write_text("[recloser.breakers.payments]\ntrip = 3", "utf-8")

@@ -13,6 +13,7 @@ from .. import BreakerGroup, CircuitBreaker, Policy
 from ._environment import token_of
 from ._tables import POLICY_KEYS, Entry, Section, Tables
 
+_USUAL_SIZE = 10_000  # as for a group that is made by hand
 T = TypeVar("T", CircuitBreaker, BreakerGroup)
 
 
@@ -50,6 +51,7 @@ class Settings:
         self._lock = threading.RLock()
         self._breakers: dict[str, tuple[CircuitBreaker, dict[str, Any]]] = {}
         self._groups: dict[str, tuple[BreakerGroup, dict[str, Any]]] = {}
+        self._sizes: dict[str, int] = {}
         self._asked: dict[str, str] = {}  # by the name as the environment writes it
 
     @classmethod
@@ -131,9 +133,11 @@ class Settings:
         """Return the group of this name, made when first asked for; see `breaker`."""
 
         def make(entry: Entry) -> BreakerGroup:
+            size = _USUAL_SIZE if entry.max_size is None else entry.max_size
+            self._sizes[name] = size
             return BreakerGroup(
                 name,
-                max_size=entry.max_size,
+                max_size=size,
                 policy=entry.policy,
                 initial_state=entry.initial_state,
                 **options,
@@ -177,7 +181,7 @@ class Settings:
             Names of those that changed, sorted.
 
         Raises:
-            ValueError: The `max_size` of a group that exists would change. Nothing was
+            ValueError: `new` has another `max_size` for a group that exists. Nothing was
                 changed.
         """
         with self._lock:
@@ -194,11 +198,11 @@ class Settings:
         for name, (breaker, _) in self._breakers.items():
             changes.append((breaker, tables.entry("breakers", name).policy))
         for name, (group, _) in self._groups.items():
-            before, after = (t.entry("groups", name) for t in (self._tables, tables))
-            if before.max_size != after.max_size:
+            after, size = tables.entry("groups", name), self._sizes[name]
+            if after.max_size not in {None, size}:
                 msg = (
-                    f"groups.{name}.max_size: cannot change while it runs "
-                    f"({before.max_size}), got {after.max_size}"
+                    f"groups.{name}.max_size: cannot change while it runs ({size}), "
+                    f"got {after.max_size}"
                 )
                 raise ValueError(msg)
             changes.append((group, after.policy))

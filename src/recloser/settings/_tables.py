@@ -21,7 +21,6 @@ _KNOWN = {
     "breakers": POLICY_KEYS | {"initial_state"},
     "groups": POLICY_KEYS | {"initial_state", "max_size"},
 }
-_USUAL_SIZE = 10_000  # as for a group made by hand
 _STATES = [state.value for state in State if state is not State.HALF_OPEN]
 
 
@@ -31,7 +30,8 @@ class Entry:
 
     policy: Policy
     initial_state: State
-    max_size: int
+    max_size: int | None
+    """Of a group; None where nothing is said."""
 
 
 class Tables:
@@ -112,7 +112,7 @@ def _entry(section: str, table: Table) -> Entry:
     return Entry(
         policy=Policy.from_mapping(policy),
         initial_state=_state(table.get("initial_state", State.CLOSED)),
-        max_size=_size(table.get("max_size", _USUAL_SIZE)),
+        max_size=_size(table["max_size"]) if "max_size" in table else None,
     )
 
 
