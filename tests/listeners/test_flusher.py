@@ -71,6 +71,27 @@ def test_errors_are_logged_once_until_it_works_again(work, flusher, caplog):
     ]
 
 
+def test_work_that_hangs_holds_up_nobody_for_long(monkeypatch, until):
+    monkeypatch.setattr("recloser.listeners._flusher._PATIENCE", 0.01)
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Hanging:
+        def do(self):
+            begun.set()
+            go_on.wait(30)
+
+    hanging = Hanging()
+    flusher = Flusher(hanging.do, 3600)
+    flusher.wake()
+    assert begun.wait(30)
+
+    flusher.run()
+    flusher.close()
+    go_on.set()
+
+    until(lambda: not flusher._thread.is_alive())
+
+
 def test_thread_ends_when_nobody_has_the_work_any_more(until):
     flusher = Flusher(Work().do, 3600)
     gc.collect()

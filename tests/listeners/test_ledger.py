@@ -332,6 +332,15 @@ def test_names_with_line_ends_do_not_confuse_the_file(tmp_path):
     assert Names(2, str(tmp_path)).admitted("d") == "d"
 
 
+def test_half_a_line_in_the_file_is_passed_over(tmp_path):
+    (tmp_path / "recloser_names").write_bytes(b'"a"\n"b\xff')
+
+    names = Names(3, str(tmp_path))
+
+    assert [names.admitted(name) for name in "acd"] == ["a", "other", "d"]
+    assert Names(3, str(tmp_path)).admitted("c") == "c"
+
+
 # -- reading -------------------------------------------------------------------------
 
 

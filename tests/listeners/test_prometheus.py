@@ -216,6 +216,7 @@ from recloser.listeners.prometheus import PrometheusListener
 listener = PrometheusListener(every=3600)
 payments = CircuitBreaker("payments", listeners=[listener])
 listener.flush()
+listener.close()
 """
     run = subprocess.run(
         [sys.executable, "-c", program],
@@ -227,6 +228,30 @@ listener.flush()
 
     assert set(run.stdout.split()) == {str(1 << 16)}
     assert len(list(tmp_path.glob("*.db"))) == 4
+
+
+def test_second_listener_of_a_worker_is_refused_too(tmp_path):
+    """Two would write over each other's counts."""
+    program = """
+from recloser.listeners.prometheus import PrometheusListener
+
+first = PrometheusListener(every=3600)
+try:
+    PrometheusListener(every=3600)
+except ValueError as error:
+    print(str(error)[:21])
+first.close()
+PrometheusListener(every=3600).close()
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert run.stdout == "Duplicated timeseries\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PAUSE = 0.1  # seconds between two flushes at least, however often it is woken
-_PATIENCE = 5.0  # seconds to wait for a flush that runs, before a fork or at the end
+_PATIENCE = 2.0  # seconds to wait for a flush that runs, before a fork or at the end
 
 
 class Flusher:
@@ -63,13 +63,16 @@ class Flusher:
         work = self._work()
         if work is None:
             return False
-        with self._running:
-            try:
-                work()
-            except Exception as error:  # noqa: BLE001 - nobody is here to catch it
-                self._report(error)
-            else:
-                self._is_failing = False
+        if not self._running.acquire(timeout=_PATIENCE):
+            return True  # somebody is at it, and hangs
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - nobody is here to catch it
+            self._report(error)
+        else:
+            self._is_failing = False
+        finally:
+            self._running.release()
         return True
 
     def _report(self, error: Exception) -> None:

@@ -62,4 +62,7 @@ class Names:
         for line in lines:
             if len(self._known) >= self._most:
                 return
-            self._known.setdefault(json.loads(line))
+            try:
+                self._known.setdefault(str(json.loads(line)))
+            except ValueError:  # half a line, of a worker that died or a full disk
+                continue

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ._figures import FIGURES, Figure, Merge, Series
 
@@ -34,18 +34,26 @@ class WorkerFiles:
 
     Args:
         folder: Where the files are: `PROMETHEUS_MULTIPROC_DIR`.
+        registry: Where figures are declared, so that nobody declares them twice.
         grace: Seconds that a dead worker's gauges are left to the server to take away.
     """
 
-    def __init__(self, folder: str, grace: float) -> None:
-        """Declare every figure, in no registry: the files are what is read."""
+    def __init__(
+        self, folder: str, grace: float, registry: CollectorRegistry | None
+    ) -> None:
+        """Declare every figure; the files are what is read, whatever the registry."""
         self._folder = Path(folder)
         self._grace = grace
         self._dead: dict[Path, float] = {}
         self._pid = 0
         self._make_files()
-        self._counters = {one: _counter(one) for one in FIGURES if one.is_counter}
-        self._gauges = {one: _gauge(one) for one in FIGURES if not one.is_counter}
+        self._registry = registry
+        self._counters = {
+            one: _counter(one, registry) for one in FIGURES if one.is_counter
+        }
+        self._gauges = {
+            one: _gauge(one, registry) for one in FIGURES if not one.is_counter
+        }
         self._written: dict[Series, float] = {}
         self._generation = 0
 
@@ -75,6 +83,13 @@ class WorkerFiles:
                 _child(self._gauges, series).set(value)
                 written[series] = value
         self._sweep()
+
+    def close(self) -> None:
+        """Take the declarations back. What was written stays."""
+        registry, self._registry = self._registry, None
+        if registry is not None:
+            for metric in (*self._counters.values(), *self._gauges.values()):
+                registry.unregister(metric)
 
     def _make_files(self) -> None:
         """Make this process's files before prometheus_client does, in one step each.
@@ -114,17 +129,17 @@ def _child(metrics: Mapping[Figure, _Metric], series: Series) -> _Metric:
     return metric.labels(*labels) if labels else metric
 
 
-def _counter(figure: Figure) -> Counter:
+def _counter(figure: Figure, registry: CollectorRegistry | None) -> Counter:
     name = f"recloser_{figure.full_name}"
-    return Counter(name, figure.meaning, figure.labels, registry=None)
+    return Counter(name, figure.meaning, figure.labels, registry=registry)
 
 
-def _gauge(figure: Figure) -> Gauge:
+def _gauge(figure: Figure, registry: CollectorRegistry | None) -> Gauge:
     return Gauge(
         f"recloser_{figure.full_name}",
         figure.meaning,
         figure.labels,
-        registry=None,
+        registry=registry,
         multiprocess_mode=_MODES[figure.merge],
     )
 

@@ -53,7 +53,8 @@ class PrometheusListener(Collector):
     go when the server calls `mark_process_dead`, or another worker finds it gone.
 
     Args:
-        registry: Where to register in one process. Default prometheus_client's own.
+        registry: Where to register; it refuses a second listener. Default
+            prometheus_client's own.
         label: Makes the value of the label `name` out of a breaker's name. Breakers of
             the same label are added up, the way workers are. Default the name itself.
         names: Label values with series of their own, at least 1; later ones share the
@@ -75,9 +76,9 @@ class PrometheusListener(Collector):
         """Register, or begin to write."""
         most, seconds = ranges.whole("names", names), ranges.seconds("every", every)
         shared = bool(getattr(ValueClass, "_multiprocess", False))
-        folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR") if shared else None
+        folder = _folder() if shared else None
         self._ledger = Ledger(label, Names(most, folder), idle=folder is None)
-        self._files = WorkerFiles(folder, seconds) if folder else None
+        self._files = WorkerFiles(folder, seconds, registry) if folder else None
         self._registry = None if folder else registry
         if self._registry is not None:
             self._registry.register(self)
@@ -104,8 +105,9 @@ class PrometheusListener(Collector):
 
     def close(self) -> None:
         """Stop: write for the last time, or leave the registry."""
-        if self._flusher is not None:
+        if self._flusher is not None and self._files is not None:
             self._flusher.close()
+            self._files.close()
         if self._registry is not None:
             self._registry.unregister(self)
             self._registry = None
@@ -122,6 +124,11 @@ class PrometheusListener(Collector):
             for (figure, labels), value in values.items():
                 families[figure].add_metric(labels, value)
         return iter(families.values())
+
+
+def _folder() -> str | None:
+    old = os.environ.get("prometheus_multiproc_dir")  # noqa: SIM112 - as it was called
+    return os.environ.get("PROMETHEUS_MULTIPROC_DIR", old)
 
 
 def _family(figure: Figure) -> CounterMetricFamily | GaugeMetricFamily:

@@ -123,7 +123,10 @@ class StatsdListener:
                 self._socket.setblocking(False)  # noqa: FBT003 - its only form
             self._socket.sendto(datagram, address)
         except OSError:
-            self._address = None  # it may have moved
+            self._address = None  # it may have moved, to another family even
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
             raise
 
 
