@@ -24,6 +24,7 @@ from recloser import (
     FailureRate,
     Permit,
     Policy,
+    Ramp,
     SlowCallRate,
     State,
     TimeWindow,
@@ -40,7 +41,7 @@ def events() -> list[Any]:
 
     class Listener:
         def __getattr__(self, name: str) -> Any:
-            if name.startswith("on_"):
+            if name.startswith("on_") and name != "on_attached":
                 return heard.append
             raise AttributeError(name)
 
@@ -63,6 +64,11 @@ def events() -> list[Any]:
     for _ in range(3):
         with suppress(OSError):
             breaker.call(down)
+    ramping = Stage(trip=1, ramp=Ramp(), recovery=Wait(1), listeners=[Told()])
+    with suppress(OSError):
+        ramping.breaker.call(down)
+    ramping.clock.advance(2)
+    ramping.breaker.call(answer)
     kinds = {type(event): event for event in heard}
     return list(kinds.values())
 

@@ -6,16 +6,19 @@ the last step that was given to `always`, at first a plain 200.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from typing import Any, Final, Self, cast
+
+import pytest
 
 PATIENCE: Final = 30.0
 """Seconds after which a held connection is given up, should a test forget it."""
@@ -108,6 +111,17 @@ class Loopback(ThreadingHTTPServer):
         with self._guard:
             self.visits.append(visit)
             return self._steps.popleft() if self._steps else self._always
+
+    async def cancel_here(self, request: Coroutine[Any, Any, object]) -> None:
+        """Send a request, and cancel it when it has come here."""
+        before = len(self.visits)
+        task = asyncio.ensure_future(request)
+        async with asyncio.timeout(PATIENCE):
+            while len(self.visits) == before:  # noqa: ASYNC110 - seen by a thread
+                await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
     def let_go(self) -> None:
         """End every held answer."""

@@ -126,7 +126,7 @@ def test_timeout_is_a_failure(session, server, breaker):
     server.script(Held())
 
     with pytest.raises(requests.ReadTimeout):
-        session.get(server.url, timeout=0.05)
+        session.get(server.url, timeout=(30, 0.05))
 
     assert counted(breaker) == FAILURE
 
@@ -159,7 +159,7 @@ def test_body_that_stalls_is_a_failure(session, server, breaker):
     server.script(Stream([b"one"], ends="held"))
 
     with pytest.raises(requests.ConnectionError):
-        session.get(server.url, timeout=0.05)
+        session.get(server.url, timeout=(30, 0.05))
 
     assert counted(breaker) == FAILURE
 
