@@ -17,7 +17,8 @@ from . import adapters, clocks, tables, verdicts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-RESULTS: Final = Path(__file__).parent / "results.json"
+VERSION: Final = ".".join(platform.python_version_tuple()[:2])
+RESULTS: Final = Path(__file__).parent / f"results-{VERSION}.json"
 LONGEST: Final = 600.0
 
 
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return one(asked.one)
     wanted = None if not asked.peers else frozenset(asked.peers.split(","))
     libraries, missing = installed(wanted)
+    missing = missing | adapters.NO_BREAKERS
+    libraries = [each for each in libraries if each.name not in missing]
     names = [each.name for each in libraries]
     with ThreadPoolExecutor(asked.jobs) as pool:
         found = dict(zip(names, pool.map(told, names), strict=True))

@@ -1,0 +1,194 @@
+"""Threads that really run at once, and change places as often as the interpreter lets them.
+
+Beside the scheduler, which is exact and knows only some scenarios, this is wild: it can
+detect lost updates, places given twice, and torn swaps that no scenario thought of. On a
+build without the GIL the threads run in parallel.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, Final
+
+import pytest
+
+from recloser import (
+    CircuitBreaker,
+    CircuitOpenError,
+    CountWindow,
+    FailureRate,
+    State,
+    TimeWindow,
+    Transition,
+    Wait,
+)
+from recloser.testing import FakeClock, force
+
+from ..faults.ways import WAYS, answer, down
+
+THREADS: Final = 4
+THOROUGH: Final = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+CALLS: Final = 20_000 if THOROUGH else 5_000
+ROUNDS: Final = 500 if THOROUGH else 25
+STUCK: Final = 60  # seconds until a thread that hangs fails the test
+
+
+@pytest.fixture(autouse=True)
+def tiny_switch_interval() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def at_once(*bodies: Callable[[], Any]) -> None:
+    """Run functions on threads that begin together; raise what any of them raised."""
+    barrier = threading.Barrier(len(bodies))
+    errors: list[BaseException] = []
+
+    def run(body: Callable[[], Any]) -> None:
+        try:
+            barrier.wait(STUCK)
+            body()
+        except BaseException as error:  # noqa: BLE001 - the test raises it
+            errors.append(error)
+
+    threads = [
+        threading.Thread(target=run, args=(body,), daemon=True) for body in bodies
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(STUCK)
+        assert not thread.is_alive(), "a thread hangs"
+    if errors:
+        raise errors[0]
+
+
+NEVER = 10**9
+RULES = {
+    "streak": NEVER,
+    "count window": FailureRate(1.0, window=CountWindow(64), minimum_calls=64),
+    "time window": FailureRate(1.0, window=TimeWindow(60), minimum_calls=NEVER),
+}
+
+
+def breaker_of(**options: Any) -> CircuitBreaker:
+    return CircuitBreaker(
+        "payments", registry="none", recovery=Wait(10, jitter=0), **options
+    )
+
+
+@pytest.mark.parametrize("trip", RULES.values(), ids=RULES.keys())
+def test_every_call_of_every_kind_is_counted_once(trip):
+    breaker = breaker_of(trip=trip, clock=FakeClock())
+    kinds = [(way(breaker, answer), way(breaker, down)) for way in WAYS]
+
+    def calls() -> None:
+        for number in range(CALLS):
+            good, bad = kinds[number % len(kinds)]
+            good()
+            if number % 3 == 0:
+                with suppress(OSError):
+                    bad()
+
+    at_once(*[calls] * THREADS)
+
+    totals = breaker.snapshot().totals
+    assert totals.successes == THREADS * CALLS
+    assert totals.failures == THREADS * len(range(0, CALLS, 3))
+    assert breaker.state is State.CLOSED
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_there_are_never_more_probes_than_places(concurrency):
+    breaker = breaker_of(
+        probes=3, probe_concurrency=concurrency, clock=FakeClock(), probe_lease=1e6
+    )
+    lock = threading.Lock()
+    inside, most, probes = 0, 0, 0
+
+    def count(change: int) -> None:
+        nonlocal inside, most, probes
+        with lock:
+            inside += change
+            probes += change > 0
+            most = max(most, inside)
+
+    def knocks() -> None:
+        while breaker.state is State.HALF_OPEN:
+            permit = breaker.try_acquire()
+            if permit is not None and permit.is_probe:
+                count(+1)
+                count(-1)
+            if permit is not None:
+                permit.success()
+
+    for _ in range(ROUNDS):
+        force(breaker, State.HALF_OPEN)
+        at_once(*[knocks] * THREADS)
+        assert breaker.state is State.CLOSED
+
+    assert most <= concurrency
+    assert probes == 3 * ROUNDS
+    assert breaker.snapshot().totals.lost == 0
+
+
+def test_story_of_a_flapping_breaker_has_no_gap():
+    heard: list[Transition] = []
+
+    def hear(event: Any) -> None:
+        if isinstance(event, Transition):
+            heard.append(event)
+
+    breaker = breaker_of(trip=2, clock=FakeClock(), listeners=[hear])
+    first = breaker.snapshot().epoch
+
+    def flaps() -> None:
+        for number in range(CALLS // 4):
+            with suppress(OSError, CircuitOpenError):
+                breaker.call(down)
+            if number % 3 == 0:
+                breaker.reset()
+
+    def operates() -> None:
+        for _ in range(CALLS // 8):
+            breaker.force_open()
+            breaker.reset()
+            with suppress(ValueError):
+                breaker.trip()
+
+    at_once(flaps, flaps, operates, operates)
+
+    story = sorted(heard, key=lambda event: event.epoch)
+    last = breaker.snapshot()
+    assert [event.epoch for event in story] == list(range(first + 1, last.epoch + 1))
+    assert story[-1].after is last.state
+    for before, after in zip(story, story[1:], strict=False):
+        assert after.before is before.after
+    phase, recorder = breaker._circuit.current
+    assert (recorder is not None) == (phase.state is State.CLOSED)
+    assert breaker._circuit.ticket.cell_contents is recorder
+
+
+def test_changes_of_settings_lose_no_call():
+    breaker = breaker_of(trip=NEVER, clock=FakeClock())
+    guarded = breaker(answer)
+    rules = [NEVER, RULES["count window"], RULES["time window"]]
+
+    def calls() -> None:
+        for _ in range(CALLS):
+            guarded()
+
+    def changes() -> None:
+        for number in range(CALLS // 10):
+            breaker.reconfigure(trip=rules[number % 3])
+            breaker.snapshot()
+
+    at_once(calls, calls, changes)
+
+    assert breaker.snapshot().totals.successes == 2 * CALLS
