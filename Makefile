@@ -11,7 +11,7 @@ SCRIPTS := .ci/run $(wildcard tools/get-*)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage lint format types completeness contracts check bench bench-peers \
-	bench-everywhere traps proof integrations-lowest news clean
+	bench-everywhere traps proof mutants integrations-lowest news clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -39,6 +39,10 @@ endef
 
 .venv-tools/stamp: EXTRAS := lint,types
 .venv-tools/stamp: pyproject.toml
+	$(environment)
+
+.venv-mutants/stamp: EXTRAS := mutants,test
+.venv-mutants/stamp: pyproject.toml
 	$(environment)
 
 .venv-demo/stamp: EXTRAS := demo
@@ -101,8 +105,12 @@ bench-everywhere: .venv-bench/stamp ## the same on every interpreter found
 traps: .venv-rivals/stamp ## the pitfall list, given to us and to every rival
 	.venv-rivals/bin/python -m benchmarks.traps $(ARGS)
 
-proof: .venv/stamp ## properties and interleavings, with many more examples than `test`
+proof: .venv/stamp ## every proof at length: properties, interleavings, faults (minutes)
 	HYPOTHESIS_PROFILE=thorough .venv/bin/python -m pytest --core --numprocesses=auto $(ARGS)
+
+mutants: .venv-mutants/stamp ## plant bugs one at a time: does a test notice? (hours)
+	CI=1 .venv-mutants/bin/mutmut run $(ARGS)
+	.venv-mutants/bin/python tools/write-proof --measure mutants
 
 integrations-lowest: .venv-lowest/stamp ## integrations with the oldest libraries they promise
 	.venv-lowest/bin/python -m pytest --numprocesses=auto tests/integrations tests/listeners $(ARGS)

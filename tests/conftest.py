@@ -37,7 +37,7 @@ settings.register_profile(
     "ci", settings.get_profile("default"), derandomize=True, database=None
 )
 settings.register_profile(
-    "thorough", settings.get_profile("default"), max_examples=5_000
+    "thorough", settings.get_profile("default"), max_examples=1_000
 )
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "default")
