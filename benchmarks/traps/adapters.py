@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from ..subjects import LIBRARIES, Guards, Setup, load_adapters
 
-
 NO_BREAKERS: Final = {
     "escudeiro": "calls wait there and none is rejected, so no story can be told of it"
 }

@@ -62,6 +62,13 @@ def test_error_that_was_told_only_a_name_is_of_an_open_circuit() -> None:
     assert (error.reason, error.last_failure) == ("", None)
 
 
+def test_error_shows_its_facts_to_a_developer() -> None:
+    error = CircuitOpenError("payments", State.HALF_OPEN, 1.5, "a probe is out")
+
+    shown = "CircuitOpenError('payments', 'half_open', retry_after=1.5, reason='a probe is out')"
+    assert repr(error) == shown
+
+
 def test_text_of_a_failure_may_hold_secrets_and_is_never_shown() -> None:
     assert "hunter2" not in str(OPEN) + repr(OPEN)  # finding 44
 

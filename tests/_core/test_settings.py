@@ -246,7 +246,34 @@ RULES = "consecutive_failures, failure_rate, slow_call_rate, false_trips, any, a
             ValueError,
             "recovery.backoff: factor must be at least 1, got 0.5",
         ),
+        (
+            {"recovery": "soon"},
+            ValueError,
+            "recovery: must be a number, got 'soon'",
+        ),
+        (
+            {"recovery": {1: 5}},
+            TypeError,
+            "recovery: must be a mapping with string keys, got {1: 5}",
+        ),
+        (
+            {"recovery": {"wait": "soon"}},
+            ValueError,
+            "recovery.wait: must be a number, got 'soon'",
+        ),
         # contradictions
+        (
+            {
+                "trip": {
+                    "all": [
+                        {"slow_call_rate": 0.5, "slower_than": 1},
+                        {"consecutive_failures": 5, "slower_than": 2},
+                    ]
+                }
+            },
+            ValueError,
+            "trip: one breaker has one slower_than: a policy cannot have 1 and 2",
+        ),
         (
             {
                 "trip": [

@@ -113,3 +113,11 @@ def test_counts_since_earlier_counts_are_their_difference() -> None:
 
 def test_evidence_of_nothing_is_empty() -> None:
     assert Evidence() == (0, 0, {}, {}, {})
+
+
+def test_time_window_is_no_shorter_than_a_clock_can_tell() -> None:
+    with pytest.raises(ValueError) as caught:
+        TimeWindow(0.0009)
+
+    assert str(caught.value) == "seconds must be at least 0.001, got 0.0009"
+    assert TimeWindow(0.001).seconds == 0.001

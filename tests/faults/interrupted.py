@@ -1,11 +1,11 @@
-"""The process that real signals interrupt: `python interrupted.py ROUNDS SEED`.
+"""The process that real signals interrupt: `python interrupted.py ROUNDS SEED SECONDS`.
 
 In each round a timer of the machine sends a signal after some microseconds, whose handler
 raises `KeyboardInterrupt` wherever the main thread is; calls of every kind are made until
 it comes. After each round the breaker must come to itself: one lease and one wait later,
 two probes close it. The clock moves a little at each reading and never waits.
 
-Prints the figures, and exits with 1 if it ever found the breaker stuck or torn.
+Ends after so many rounds or seconds. Prints the figures, and exits with 1 if it ever found the breaker stuck or torn.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from random import Random
@@ -148,14 +149,16 @@ def interrupt_in(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def main(rounds: int, seed: int) -> int:
+def main(rounds: int, seed: int, seconds: float) -> int:
     """Interrupt so many times."""
     signal.signal(signal.SIGALRM, signal.default_int_handler)
     random = Random(seed)
     caller = Caller(random)
-    interrupts = 0
+    giving_up = time.monotonic() + seconds
+    interrupts = done = 0
     wrong: list[str] = []
-    for _ in range(rounds):
+    while done < rounds and time.monotonic() < giving_up:
+        done += 1
         try:
             with interrupt_in(random.uniform(1e-6, 4e-4)):
                 while True:
@@ -170,7 +173,7 @@ def main(rounds: int, seed: int) -> int:
             caller = Caller(random)
     totals = caller.breaker.snapshot().totals
     figures = {
-        "rounds": rounds,
+        "rounds": done,
         "interrupts": interrupts,
         "calls": totals.calls,
         "wrong": wrong[:5],
@@ -180,4 +183,4 @@ def main(rounds: int, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))

@@ -221,7 +221,7 @@ def test_fork_in_the_middle_of_calls_of_other_threads():
         assert breaker.state is State.CLOSED
 
     try:
-        for _ in range(30):
+        for _ in range(10):
             in_child(child)
     finally:
         stop.set()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parent / "interrupted.py"
+SECONDS = 60
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 
 
@@ -21,15 +22,15 @@ def test_breaker_comes_to_itself_after_every_interrupt(seed):
     rounds = 20_000 if THOROUGH else 2_000
 
     done = subprocess.run(
-        [sys.executable, SCRIPT, str(rounds), str(seed)],
+        [sys.executable, SCRIPT, str(rounds), str(seed), str(SECONDS)],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=2 * SECONDS,
         check=False,
     )
 
     assert done.stdout, done.stderr[-2000:]
     figures = json.loads(done.stdout)
     assert figures["wrong"] == []
-    assert figures["interrupts"] > rounds * 0.9
-    assert figures["calls"] > rounds
+    assert figures["rounds"] > 100  # on a machine that is busy with something else
+    assert figures["interrupts"] > figures["rounds"] * 0.9

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any, Final
 
 import pytest
@@ -168,7 +169,7 @@ def test_story_of_a_flapping_breaker_has_no_gap():
     last = breaker.snapshot()
     assert [event.epoch for event in story] == list(range(first + 1, last.epoch + 1))
     assert story[-1].after is last.state
-    for before, after in zip(story, story[1:], strict=False):
+    for before, after in pairwise(story):
         assert after.before is before.after
     phase, recorder = breaker._circuit.current
     assert (recorder is not None) == (phase.state is State.CLOSED)

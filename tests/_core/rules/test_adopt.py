@@ -284,3 +284,12 @@ def test_newer_word_is_news_whatever_it_says_and_an_older_one_is_not(
 
     assert is_news(link, Word(state=state, epoch=6))
     assert not is_news(link, Word(state=state, epoch=4))
+
+
+def test_opening_in_place_of_the_links_own_hold_is_the_first_trip() -> None:
+    held = ForcedOpen(epoch=4, since=0.0, reason="held", origin=Origin.HOST)
+
+    after = adopt(policy(), held, HOST, OPEN, 5.0)
+
+    assert isinstance(after, Open)
+    assert after.trips == 0
