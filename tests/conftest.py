@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Final
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 BEYOND_CORE: Final = {
     "benchmarks": "bench",
@@ -42,6 +42,13 @@ settings.register_profile(
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "default")
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nobodys_garbage() -> None:
+    """Collect what other modules left: a stream that is settled rolls dice, and
+    Hypothesis does not take that while it draws."""
+    gc.collect()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
