@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import threading
 import inspect
+import threading
 import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
