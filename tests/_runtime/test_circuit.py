@@ -1076,3 +1076,24 @@ def test_epochs_of_transitions_under_threads_are_contiguous(make, threads, clock
 
     epochs = sorted(e.epoch for e in heard if isinstance(e, Transition))
     assert epochs == list(range(2, payments.snapshot().epoch + 1))
+
+
+def test_call_that_would_be_rejected_is_told_with_its_reason(make, clock, fail):
+    heard: list[WouldReject] = []
+    listener = type(
+        "Listener", (), {"on_would_reject": lambda _, event: heard.append(event)}
+    )
+    payments = make(trip=2, listeners=[listener()])
+    payments.observe()
+    fail(payments, times=2)
+    clock.advance(1)
+
+    payments.call(bool)
+
+    expected = WouldReject(
+        name="payments",
+        epoch=payments.snapshot().epoch,
+        at=clock(),
+        reason="2 failures in a row",
+    )
+    assert heard == [expected]

@@ -911,3 +911,31 @@ def test_two_streams_of_one_function_are_judged_apart(make):
         next(bad)
 
     assert outcomes(payments) == (1, 1, 0)
+
+
+def test_slow_first_item_counts_although_the_stream_breaks_later(make, clock):
+    payments = make(trip=SlowCallRate(0.9, slower_than=2, window=CountWindow(50)))
+
+    @payments
+    def pages():
+        clock.advance(3)
+        yield 1
+        raise OSError
+
+    with pytest.raises(OSError):
+        list(pages())
+
+    totals = payments.snapshot().totals
+    assert (totals.failures, totals.slow) == (1, 1)
+
+
+def test_fallback_of_a_stream_is_given_the_rejection(make):
+    payments = make()
+    payments.trip()
+
+    def instead(*, rejection):
+        yield rejection.reason
+
+    guarded = payments(fallback=instead)(lambda: (yield 1))
+
+    assert list(guarded()) == ["tripped by hand"]
