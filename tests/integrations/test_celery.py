@@ -181,7 +181,7 @@ def test_the_lists_serve_a_breaker_around_sending():
     queue = CircuitBreaker(
         "queue", failures=ours.failures, successes=ours.successes, ignore=ours.ignore
     )
-    away = Celery("orders", broker="redis://127.0.0.1:1//", broker_transport_options={})
+    away = Celery("orders", broker="pyamqp://127.0.0.1:1//")
 
     with pytest.raises(OperationalError):
         queue.call(away.send_task, "charge", retry=False)

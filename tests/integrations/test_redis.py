@@ -286,8 +286,10 @@ def test_the_lists_serve_a_breaker_without_the_guard(valkey: Server):
         valkey.kill()
         with pytest.raises(redis.ConnectionError):
             cache.call(client.get, "key")
+        with pytest.raises(KeyError):
+            cache.call({}.pop, "key")
 
-    assert outcomes(cache) == (1, 1, 0)
+    assert outcomes(cache) == (1, 1, 1)
 
 
 def test_a_rejection_survives_pickling(client: redis.Redis, cache: CircuitBreaker):

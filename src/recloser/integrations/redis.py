@@ -15,6 +15,7 @@ the breaker has a rule about slow calls.
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable
 from inspect import iscoroutinefunction
 from typing import Any, Protocol, TypeVar, cast
@@ -45,7 +46,9 @@ _BROKEN = (
     exceptions.OutOfMemoryError,
     exceptions.ReadOnlyError,
     exceptions.SlotNotCoveredError,
-    OSError,
+    ConnectionError,
+    TimeoutError,
+    socket.gaierror,
 )
 _HELPLESS = re.compile(
     r"(?:^|caused error: )(?:CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|NOREPLICAS|OOM|READONLY)\b"
@@ -71,13 +74,12 @@ def _is_full_pool(error: BaseException) -> bool:
 
 def ignore(error: BaseException) -> bool:
     """Tell whether an error says nothing about the server: misuse, or a full pool."""
-    local = (exceptions.DataError, exceptions.PubSubError, exceptions.LockError)
-    return isinstance(error, local) or _is_full_pool(error)
+    return not failures(error) and not successes(error)
 
 
 def successes(error: BaseException) -> bool:
     """Tell whether the server answered, if only to refuse."""
-    if failures(error) or ignore(error):
+    if failures(error):
         return False
     answers = (exceptions.ResponseError, exceptions.WatchError)
     return isinstance(error, (*answers, *_ANSWERED))
