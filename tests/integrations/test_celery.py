@@ -22,7 +22,8 @@ from recloser.integrations import celery as ours
 from recloser.testing import FakeClock
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60
+PATIENCE = 120
+LEAVE = 10  # seconds that a worker gets to go by itself; how it goes is no test of ours
 
 
 def until(condition: Callable[[], Any]) -> Any:
@@ -212,6 +213,7 @@ class Worker:
             [sys.executable, "-m", "celery", *command.split(), *quiet.split()],
             cwd=folder,
             env=environment,
+            start_new_session=True,
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
@@ -239,10 +241,11 @@ class Worker:
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(PATIENCE)
-        finally:
-            self._process.kill()
+            self._process.wait(LEAVE)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        finally:
             self._log.close()
             self.app.close()
 
