@@ -77,7 +77,7 @@ def _hook(on: On) -> Hook:
     if all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
         types = cast("tuple[type[Exception], ...]", kinds)
         return lambda error: isinstance(error, types)
-    if not isinstance(on, type | tuple) and callable(given):
-        return on
-    msg = f"on must be exception types or a function, got {on!r}"
-    raise TypeError(msg)
+    if isinstance(on, type | tuple) or not callable(cast("object", on)):
+        msg = f"on must be exception types or a function, got {on!r}"
+        raise TypeError(msg)
+    return on

@@ -23,7 +23,7 @@ from ._causes import is_rejected, pause
 from ._causes import longest_wait as checked
 from ._extras import extra
 
-with extra("tenacity", tenacity="8.4"):
+with extra("tenacity", tenacity="8.5"):
     import tenacity
     from tenacity.retry import retry_base
     from tenacity.stop import stop_base
