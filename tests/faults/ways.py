@@ -24,7 +24,8 @@ AsyncWork = Callable[[], Awaitable[Any]]
 
 POLICIES: Final = {
     "streak": 3,
-    "slow streak": ConsecutiveFailures(3, slower_than=5),
+    # One more than the others need: an interrupt can leave a call that seems to be out.
+    "slow streak": ConsecutiveFailures(4, slower_than=5),
     "count window": FailureRate(0.5, window=CountWindow(8), minimum_calls=3),
     "time window": FailureRate(0.5, window=TimeWindow(5), minimum_calls=3),
 }

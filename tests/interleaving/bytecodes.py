@@ -14,7 +14,7 @@ from importlib import import_module
 from types import CodeType, FrameType
 from typing import Any, Final
 
-from recloser._runtime.recorders import HAS_GIL
+from recloser._runtime.counters import HAS_GIL
 
 MODULES: Final = (
     "circuit",

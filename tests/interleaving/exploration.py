@@ -13,7 +13,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from recloser._core.phases import Closed, Disabled, HalfOpen, Observing
-from recloser._runtime.recorders import steps_of
+from recloser._runtime.counters import steps_of
 
 from .bytecodes import watching
 from .scenarios import SCENARIOS, Scenario, World

@@ -18,6 +18,8 @@ class Ended(NamedTuple):
     kind: Kind
     slow: bool
     at: float
+    counted: bool = False
+    """Whether it was counted as slow while it was out."""
 
     @property
     def is_call(self) -> bool:
@@ -27,7 +29,7 @@ class Ended(NamedTuple):
     @property
     def is_timed(self) -> bool:
         """Whether it says how fast the dependency is."""
-        return self.is_call or self.slow
+        return (self.is_call or self.slow) and not self.counted
 
 
 class Ledger:
@@ -37,9 +39,11 @@ class Ledger:
         """Begin with an empty page."""
         self.ended: list[Ended] = []
 
-    def add(self, kind: Kind, at: float, *, slow: bool = False) -> None:
+    def add(
+        self, kind: Kind, at: float, *, slow: bool = False, counted: bool = False
+    ) -> None:
         """Write down one more."""
-        self.ended.append(Ended(kind, slow, at))
+        self.ended.append(Ended(kind, slow, at, counted))
 
     def row(self, begun: int = 0, *, slow: bool = False) -> list[Ended]:
         """Return the failures in a row that the last calls were, the oldest first.
@@ -50,6 +54,8 @@ class Ledger:
         """
         found: list[Ended] = []
         for call in reversed(self.ended[begun:]):
+            if call.counted and slow:
+                continue  # what it says of slowness is there already
             if call.kind is Kind.FAILURE or (slow and call.slow):
                 found.append(call)
             elif call.kind is Kind.SUCCESS:

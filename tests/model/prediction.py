@@ -78,6 +78,22 @@ class Plan(NamedTuple):
         return wait
 
 
+class Flight:
+    """One call that is out, and whether that was too long already."""
+
+    def __init__(self) -> None:
+        """Begin in time."""
+        self.is_out = True
+        self.counted = False
+
+
+class Cohort(NamedTuple):
+    """The calls that entered within a quarter of the slow limit."""
+
+    until: float
+    flights: list[Flight]
+
+
 class Call(NamedTuple):
     """One admitted call."""
 
@@ -87,6 +103,7 @@ class Call(NamedTuple):
     probe: int | None = None
     inside: bool = False
     """A part of the probe around it: it takes no place and reports nothing."""
+    flight: Flight | None = None
 
 
 class Rejection(NamedTuple):
@@ -111,6 +128,8 @@ class Prediction:
         self.shadow: float | None = None
         self.page: Ledger | None = Ledger()
         self.pages: list[Ledger] = [self.page]
+        self.cohorts: list[Cohort] = []
+        self._open_cohort()
         self.probes = Ledger()
         self.places: dict[int, float] = {}
         self.without_place: set[int] = set()
@@ -125,8 +144,12 @@ class Prediction:
 
     # -- calls -------------------------------------------------------------------------
 
-    def admit(self, around: Call | None = None) -> Call | Rejection:
-        """Admit one call, made inside another or not."""
+    def admit(
+        self, around: Call | None = None, *, watched: bool = True
+    ) -> Call | Rejection:
+        """Admit one call, made inside another or not, looked at while out or not."""
+        if self.state in {State.CLOSED, State.METRICS_ONLY}:
+            self._look()
         if self._is_part_of_a_probe(around):
             return Call(self.epoch, None, self.now, inside=True)
         wait = self.retry_after()
@@ -139,7 +162,29 @@ class Prediction:
             return Call(self.epoch, None, self.now, self._place())
         if self.shadow is not None and self.now < self.shadow:
             self.would_reject += 1
-        return Call(self.epoch, self.page, self.now)
+        flight = Flight()
+        if watched and self.plan.slower_than is not None:
+            self.cohorts[-1].flights.append(flight)
+        return Call(self.epoch, self.page, self.now, flight=flight)
+
+    def _open_cohort(self) -> None:
+        if self.plan.slower_than is not None:
+            until = self.now + self.plan.slower_than / 4
+            self.cohorts.append(Cohort(until, []))
+
+    def _look(self) -> None:
+        """Count what entered a limit ago and is still out."""
+        limit, page = self.plan.slower_than, self.page
+        if limit is None or (self.shadow is not None and self.now < self.shadow):
+            return
+        if self.now >= self.cohorts[-1].until:
+            self._open_cohort()
+        for cohort in list(self.cohorts):
+            for flight in cohort.flights:
+                late = self.now >= cohort.until + limit
+                if late and self.page is page and flight.is_out and not flight.counted:
+                    flight.counted = True
+                    self._note(NEUTRAL, slow=True)
 
     def retry_after(self) -> float | None:
         """Return how long a caller has to wait from now; None is for ever."""
@@ -181,6 +226,9 @@ class Prediction:
         """End one admitted call."""
         if call.inside:
             return
+        counted = call.flight is not None and call.flight.counted
+        if call.flight is not None:
+            call.flight.is_out = False
         limit = self.plan.slower_than
         slow = limit is not None and self.now - call.started >= limit
         slow = slow and (kind is not NEUTRAL or cancelled)
@@ -189,7 +237,11 @@ class Prediction:
             self.late += call.probe is not None or slow or kind is not GOOD
         elif self.state != State.DISABLED:
             self._count_neutral(kind, cancelled=cancelled)
-            self._judge(call, kind, slow=slow)
+            if counted and self.page is not None:
+                if kind is not NEUTRAL:
+                    self._note(kind, slow=False, counted=True)
+            else:
+                self._judge(call, kind, slow=slow)
 
     def _count_neutral(self, kind: Kind, *, cancelled: bool) -> None:
         if kind is NEUTRAL:
@@ -200,9 +252,14 @@ class Prediction:
         if call.probe is not None:
             self._judge_probe(call.probe, kind, slow=slow)
         elif self.page is not None and (kind is not NEUTRAL or slow):
-            self.page.add(kind, self.now, slow=slow)
-            if any(rule.holds(self.page, self.now) for rule in self.plan.rules):
-                self._trip()
+            self._note(kind, slow=slow)
+
+    def _note(self, kind: Kind, *, slow: bool, counted: bool = False) -> None:
+        """Write down what counts, and trip if a rule holds."""
+        assert self.page is not None
+        self.page.add(kind, self.now, slow=slow, counted=counted)
+        if any(rule.holds(self.page, self.now) for rule in self.plan.rules):
+            self._trip()
 
     def _judge_probe(self, probe: int, kind: Kind, *, slow: bool) -> None:
         self.places.pop(probe, None)
@@ -260,6 +317,8 @@ class Prediction:
     def _turn_the_page(self) -> None:
         self.page = Ledger()
         self.pages.append(self.page)
+        self.cohorts = []
+        self._open_cohort()
 
     # -- operators and links -----------------------------------------------------------
 

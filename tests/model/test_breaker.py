@@ -354,7 +354,7 @@ class BreakerMachine(RuleBasedStateMachine):
         meanwhile: State | None,
         inner: Ending | None,
     ) -> None:
-        predicted = self.expected.admit()
+        predicted = self.expected.admit(watched=False)
         with self._as_predicted(predicted, ending):
             if how == "breaker":
                 with self.breaker:
@@ -432,7 +432,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
     @rule(target=permits, trying=st.booleans())
     def take_permit(self, *, trying: bool) -> Any:
-        predicted = self.expected.admit()
+        predicted = self.expected.admit(watched=False)
         if isinstance(predicted, Call):
             permit = self.breaker.try_acquire() if trying else self.breaker.acquire()
             assert permit is not None
@@ -482,7 +482,7 @@ class BreakerMachine(RuleBasedStateMachine):
                 "block": self._block_async,
             }[how]()
         )
-        predicted = self.expected.admit()
+        predicted = self.expected.admit(watched=how != "block")
         if isinstance(predicted, Rejection):
             with self._rejected(predicted):
                 task.start()

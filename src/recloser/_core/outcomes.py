@@ -65,6 +65,15 @@ class Outcome(Passing):
         self.retry_after: float | None = retry_after
         self.cancelled: bool = cancelled
 
+    def counted(self) -> Outcome:
+        """Return the same outcome of a call whose slowness was counted before."""
+        return Outcome(
+            self.kind,
+            cause=self.cause,
+            retry_after=self.retry_after,
+            cancelled=self.cancelled,
+        )
+
     def slowed(self) -> Outcome:
         """Return the same outcome of a slow call."""
         return Outcome(self.kind, True, self.cause, self.retry_after, self.cancelled)  # noqa: FBT003

@@ -47,9 +47,12 @@ from .._core.states import State
 from .._core.windows import Counts, Evidence, TimeWindow
 from . import forks, reentry
 from .baselines import answered, usual_of
+from .counters import counter, steps_of
 from .entries import INSIDE, Entry, Refusal
+from .flights import Cohort, look
+from .links import take_in
 from .narration import ended, late, started
-from .recorders import Recorder, counter, steps_of
+from .recorders import Recorder, is_new
 from .rejecting import pass_by
 from .senses import Senses
 from .tallies import NO_COUNTS, NO_TALLY, counts_of, counts_of_probe, plus
@@ -175,10 +178,6 @@ class Circuit(Senses):
         phase = self.current[0]
         return isinstance(phase, Open) and not phase.permitted
 
-    def mishap(self, callback: str, error: Exception) -> None:
-        """Report that a callback of the user's raised."""
-        self.publisher.mishap(callback, error, self.current[0].epoch, self.seen)
-
     def read(
         self, now: float
     ) -> tuple[Phase, Evidence, Counts, Tally, Readings, Usual]:
@@ -212,10 +211,14 @@ class Circuit(Senses):
             return self._admit_probe(now, chance)
         if verdict.would_reject:
             pass_by(self, phase, now)
-        elif self.ticket.cell_contents is not recorder:
+        elif self.ticket.cell_contents is not (ticket := recorder.ticket):
             with self._lock:
                 self._sync()
-        return Entry(recorder, recorder.admission, self._start(now))
+        elif isinstance(ticket, Cohort) and now >= ticket.deadline:
+            look(self, ticket, now)
+            if self.current[1] is not recorder:  # too much is out for too long
+                return self.attempt(key)
+        return recorder.entry(self._start(now))
 
     def _admit_probe(self, now: float, chance: float) -> Entry | Refusal:
         with self._lock:
@@ -248,15 +251,10 @@ class Circuit(Senses):
     def _start(self, now: float) -> float | None:
         return now if self.slow_limit < inf else None
 
-    def note_shadow(self) -> None:
-        """Count a call that would have been rejected, were rejections not off."""
+    def note(self, **amounts: int) -> None:
+        """Count what is no outcome: calls that passed by, fallbacks."""
         with self._lock:
-            self._add(would_reject=1)
-
-    def note_fallback(self) -> None:
-        """Count that a fallback ran instead of a rejected call."""
-        with self._lock:
-            self._add(fallbacks=1)
+            self._add(**amounts)
 
     # -- outcomes --------------------------------------------------------------------
 
@@ -267,13 +265,13 @@ class Circuit(Senses):
     def succeed(self, entry: Entry, now: float) -> None:
         """Count a success: one step of the counter, unless it was slow or a probe."""
         recorder, started = entry.recorder, entry.started
-        slow = self.is_slow(started, now)
-        if recorder is None or slow:
+        slow, cohort = self.is_slow(started, now), entry.cohort
+        if recorder is None or slow or entry.counted or (cohort and cohort.owed):
             self.settle(entry, Outcome(Kind.SUCCESS, slow), now)
             return
         if now >= recorder.deadline:
             self.turn(recorder)
-        next(recorder.ok)
+        next(recorder.ok if cohort is None else cohort.ok)
 
     def turn(self, recorder: Recorder) -> None:
         """Move a recorder's time windows on to the present."""
@@ -283,39 +281,33 @@ class Circuit(Senses):
 
     def settle(self, entry: Entry, outcome: Outcome, now: float) -> None:
         """Count how an admitted call ended, and swap the phase if a rule says so."""
-        recorder, admission = entry.recorder, entry.admission
-        if admission.place == INSIDE:
+        if entry.admission.place == INSIDE:
             return
         chance = self.draw()
         with self._lock:
-            events = self._settle(recorder, admission, outcome, now, chance)
+            events = self._settle(entry, outcome, entry.land(), now, chance)
         if events:
             self._publish(events)
 
     def _settle(
         self,
-        recorder: Recorder | None,
-        admission: Admission,
+        entry: Entry,
         outcome: Outcome,
+        hung: bool,  # noqa: FBT001 - whether it was counted while it was out
         now: float,
         chance: float,
     ) -> tuple[Event, ...]:
+        recorder, admission = entry.recorder, entry.admission
         before, current = self.current
         if admission.epoch != before.epoch or recorder is not current:
             return self._late(before, admission, outcome, now)
         if isinstance(before, Disabled):
             return ()
-        evidence = self._count(recorder, outcome, now)
-        while True:
-            after = rules.settle(
-                self.policy, before, admission, outcome, evidence, now, chance
-            )
-            events = self._install(before, after, now)
-            if self.current[0] is after:
-                break
-            before = self.current[0]
-            if admission.epoch != before.epoch:
-                return self._late(before, admission, outcome, now)
+        evidence = self._count(recorder, outcome, now, hung)
+        judged = outcome.counted() if hung else outcome
+        events = self.judge(admission, judged, evidence, now, chance)
+        if events is None:
+            return self._late(self.current[0], admission, outcome, now)
         if admission.place is not None and self._owners:
             self._owners.pop(admission.place, None)
         if self.publisher.listeners:
@@ -323,19 +315,40 @@ class Circuit(Senses):
             return (*told, *events)
         return events
 
+    def judge(
+        self,
+        admission: Admission,
+        outcome: Outcome,
+        evidence: Evidence,
+        now: float,
+        chance: float,
+    ) -> tuple[Event, ...] | None:
+        """Swap the phase if a rule says so, under the lock; None if its period is over."""
+        while admission.epoch == (before := self.current[0]).epoch:
+            after = rules.settle(
+                self.policy, before, admission, outcome, evidence, now, chance
+            )
+            events = self._install(before, after, now)
+            if self.current[0] is after:
+                return events
+        return None
+
     def _count(
-        self, recorder: Recorder | None, outcome: Outcome, now: float
+        self,
+        recorder: Recorder | None,
+        outcome: Outcome,
+        now: float,
+        hung: bool,  # noqa: FBT001 - as in `_settle`
     ) -> Evidence:
         """Record an outcome once, and return what the rules may look at."""
         kind, slow = outcome.kind, outcome.slow
         if kind is Kind.NEUTRAL:
             self._add(neutral=1, cancelled=int(outcome.cancelled))
-            if not slow:
+            if hung or not slow:
                 return _NOTHING
-        if recorder is None:
-            self._retired = plus(self._retired, counts_of_probe(outcome))
-        elif slow or kind is Kind.FAILURE:
-            return recorder.record(outcome, now)
+        if recorder is not None:
+            return recorder.record(outcome, now, int(hung))
+        self._retired = plus(self._retired, counts_of_probe(outcome))
         return _NOTHING
 
     def _late(
@@ -365,21 +378,7 @@ class Circuit(Senses):
 
     def adopt(self, source: object, origin: Any, word: Word) -> None:
         """Take in a word that a link brought."""
-        now = self.now()
-        with self._lock:
-            links = self._links = self._links or {}
-            link = links.get(source) or Link(origin=origin)
-            if rules.is_news(link, word):
-                links[source] = link.replace(last=word)
-
-            def accept(phase: Phase) -> Phase:
-                newest = links.get(source)
-                if newest is not None and newest.last is not word:
-                    return phase  # a newer word came while this one was being taken in
-                return rules.adopt(self.policy, phase, link, word, now)
-
-            events = self._swap(accept, now)
-        self._publish(events)
+        take_in(self, source, origin, word)
 
     def reconfigure(self, change: Callable[[Policy], Policy]) -> None:
         """Swap the policy; state stays, and evidence of windows that stay."""
@@ -391,6 +390,7 @@ class Circuit(Senses):
             if recorder is not None:
                 self._usual = self._usual_after(phase, recorder, now)
                 recorder.reshape(policy.trip, now, policy.settle, self._usual)
+                recorder.begin(self.clock if self.level > 1 else None, self._tap, now)
             self._sync()
         if self._queue:
             self._queue.wake(policy.probe_concurrency)
@@ -401,7 +401,7 @@ class Circuit(Senses):
             self._tap = tap
             phase, recorder = self.current
             if recorder is not None and not isinstance(phase, Disabled):
-                recorder.ok = tap(recorder.counter) if tap else recorder.counter
+                recorder.listen(tap)
 
     def watch_swaps(self, blocks: Swapped) -> None:
         """Tell `blocks` of the ticket, now and at each swap, under the lock."""
@@ -445,6 +445,7 @@ class Circuit(Senses):
         if recorder is not None and following is not recorder:
             self._retired = plus(self._retired, counts_of(before, recorder))
             self._usual = self._usual_after(before, recorder, self.seen)
+            recorder.flights = None  # its cohorts know it: no cycle is left behind
         if isinstance(after, Open) and after.epoch != before.epoch:
             self._rejected_before = steps_of(self.rejected)
         self._tally = self._tally.moved(before, after, now)
@@ -455,20 +456,17 @@ class Circuit(Senses):
     def _recorder_of(
         self, before: Phase, after: Phase, recorder: Recorder | None
     ) -> Recorder | None:
-        if not isinstance(after, Closed | Disabled | Observing):
-            return None
-        crossed = isinstance(after, Observing) and after.trips != getattr(
-            before, "trips", 0
-        )
-        if after.epoch == before.epoch and recorder is not None and not crossed:
-            return recorder
+        if not is_new(before, after, recorder):
+            return (
+                recorder if isinstance(after, Closed | Disabled | Observing) else None
+            )
         policy, now = self.policy, self.seen
         usual = self._usual_after(before, recorder, now)
         if before.state is State.HALF_OPEN:
             usual = answered(usual)
         recorder = Recorder(policy.trip, after.epoch, now, policy.settle, usual)
-        if self._tap is not None and not isinstance(after, Disabled):
-            recorder.ok = self._tap(recorder.counter)
+        clock = self.clock if self.level > 1 else None
+        recorder.begin(clock, None if isinstance(after, Disabled) else self._tap, now)
         return recorder
 
     def _usual_after(
@@ -485,10 +483,11 @@ class Circuit(Senses):
         while self.current is not current:  # unless a visitor swapped in between
             current = phase, recorder = self.current
             until = phase.until if isinstance(phase, Observing) else None
-            ticket = None if until is not None and until > self.seen else recorder
+            shadow = until is not None and until > self.seen
+            ticket = None if shadow or recorder is None else recorder.ticket
             self._admit_by(ticket)
 
-    def _admit_by(self, ticket: Recorder | None) -> None:
+    def _admit_by(self, ticket: Recorder | Cohort | None) -> None:
         """Give wrappers and blocks a ticket, or have them ask."""
         self.ticket.cell_contents = ticket
         blocks = self.blocks and self.blocks()
@@ -515,7 +514,9 @@ class Circuit(Senses):
         """In a child: a new lock, and the places of threads that are gone are free."""
         self._lock = threading.RLock()
         self._queue = None
-        phase = self.current[0]
+        phase, recorder = self.current
+        if recorder is not None and recorder.flights is not None:
+            recorder.flights.forget()
         if isinstance(phase, HalfOpen):
             self.current = (forks.surviving(phase, self._owners or {}), None)
         self._sync()

@@ -10,6 +10,7 @@ from .._core.outcomes import Kind, Outcome
 from . import reentry
 from .classify import NEUTRAL, Classifier
 from .entries import INSIDE, Entry, Refusal
+from .flights import renewed, watched
 from .keys import checked
 from .rejecting import knock, reject
 from .shapes import refuse_async, refuse_unstarted
@@ -18,8 +19,11 @@ from .waiting import Alarm, ThreadSpot, async_spot
 if TYPE_CHECKING:
     from .circuit import Circuit
     from .fallbacks import Fallback
+    from .flights import Cohort
     from .keys import Key
     from .recorders import Recorder
+
+    Ticket = Recorder | Cohort
 
 R = TypeVar("R")
 
@@ -149,6 +153,7 @@ class Gate:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> R:
+        entry = watched(entry)
         inside = self.step_inside(entry)
         try:
             result = call(*args, **kwargs)
@@ -172,6 +177,7 @@ class Gate:
             if self.fallback is None:
                 raise
             return await _settled(self.fall_back(rejection, args, kwargs))
+        entry = watched(entry)
         inside = self.step_inside(entry)
         try:
             result = await _settled(call(*args, **kwargs))
@@ -204,7 +210,7 @@ class Gate:
         self, rejection: CircuitOpenError, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:  # what the user's fallback returns
         """Run the fallback instead of a rejected call; there is one."""
-        self.circuit.note_fallback()
+        self.circuit.note(fallbacks=1)
         return cast("Fallback", self.fallback)(rejection, args, kwargs)
 
     # -- judging ---------------------------------------------------------------------
@@ -245,41 +251,40 @@ class Gate:
     # -- what compiled wrappers call -------------------------------------------------
 
     def failed(
-        self, recorder: Recorder, error: BaseException, started: float | None = None
+        self, ticket: Ticket, error: BaseException, started: float | None = None
     ) -> None:
         """Settle a closed call that raised."""
-        self.raised(
-            Entry(recorder, recorder.admission, self.circuit.since(started)), error
-        )
+        self.raised(ticket.entry(self.circuit.since(started)), error)
 
     def answered(
-        self, recorder: Recorder, result: object, started: float | None = None
+        self, ticket: Ticket, result: object, started: float | None = None
     ) -> None:
         """Settle a closed call whose result is a failure."""
         circuit = self.circuit
         now = circuit.now()
         outcome = self.classifier.failing(result, now, circuit.mishap)
-        self.settle(
-            Entry(recorder, recorder.admission, circuit.since(started)), outcome, now
-        )
+        self.settle(ticket.entry(self.circuit.since(started)), outcome, now)
 
-    def unjudged(self, recorder: Recorder, mistake: Exception) -> None:
+    def unjudged(self, ticket: Ticket, mistake: Exception) -> None:
         """Settle a closed call whose result could not be judged: it says nothing."""
         circuit = self.circuit
         circuit.mishap("failure_result", mistake)
-        circuit.settle(
-            Entry(recorder, recorder.admission, None), NEUTRAL, circuit.now()
-        )
+        circuit.settle(ticket.entry(None), NEUTRAL, circuit.now())
 
-    def is_counted(self, recorder: Recorder, started: float, now: float) -> bool:
-        """Count a slow success, or move the windows on for a fast one."""
+    def is_counted(self, cohort: Cohort, started: float, now: float) -> bool:
+        """Count a slow success, or move the windows on for a fast one if it is time."""
         circuit = self.circuit
         if circuit.is_slow(started, now):
-            entry = Entry(recorder, recorder.admission, started)
+            entry = cohort.entry(started)
             circuit.settle(entry, Outcome(Kind.SUCCESS, slow=True), circuit.now())
             return True
-        circuit.turn(recorder)
+        if now >= cohort.recorder.deadline:
+            circuit.turn(cohort.recorder)
         return False
+
+    def renewed(self, cohort: Cohort, started: float) -> Cohort | None:
+        """Return the present cohort for a call of an old one, or None to ask."""
+        return renewed(self.circuit, cohort, started)
 
 
 async def _settled(result: object) -> Any:  # the user's value, awaited if it can be

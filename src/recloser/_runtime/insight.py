@@ -25,7 +25,7 @@ from .._core.states import State
 from .._core.values import Struct
 from .._core.windows import Counts, Window
 from .baselines import baselines_of
-from .recorders import steps_of
+from .counters import steps_of
 
 if TYPE_CHECKING:
     from .._core.phases import Phase

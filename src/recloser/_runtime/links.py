@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import weakref
 
+from .._core import rules
 from .._core.hints import TYPE_CHECKING, Any, Protocol
+from .._core.phases import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._core.phases import Origin, Word
+    from .._core.phases import Origin, Phase, Word
     from .circuit import Circuit
 
 
@@ -60,3 +62,23 @@ def attach(circuit: Circuit, share: Any) -> None:  # checked here, typed by its 
     if listener is not None:
         circuit.publisher.change(lambda before: (*before, listener))
     _sharing[circuit.name] = circuit
+
+
+def take_in(circuit: Circuit, source: object, origin: Origin, word: Word) -> None:
+    """Take in a word that a link brought; if it is news, the phase follows it."""
+    now = circuit.now()
+    with circuit._lock:  # pyright: ignore[reportPrivateUsage] - a part of the circuit
+        links = circuit._links or {}  # pyright: ignore[reportPrivateUsage] - a part of the circuit
+        circuit._links = links  # pyright: ignore[reportPrivateUsage] - a part of the circuit
+        link = links.get(source) or Link(origin=origin)
+        if rules.is_news(link, word):
+            links[source] = link.replace(last=word)
+
+        def accept(phase: Phase) -> Phase:
+            newest = links.get(source)
+            if newest is not None and newest.last is not word:
+                return phase  # a newer word came while this one was being taken in
+            return rules.adopt(circuit.policy, phase, link, word, now)
+
+        events = circuit._swap(accept, now)  # pyright: ignore[reportPrivateUsage] - a part of the circuit
+    circuit._publish(events)  # pyright: ignore[reportPrivateUsage] - a part of the circuit

@@ -25,15 +25,16 @@ import weakref
 
 from .._core.hints import TYPE_CHECKING, Any
 from . import reentry
+from .counters import HAS_GIL
 from .entries import Entry
-from .recorders import HAS_GIL
+from .recorders import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from .flights import Cohort
     from .gate import Gate
-    from .recorders import Recorder
 
     Leave = Callable[
         [type[BaseException] | None, BaseException | None, TracebackType | None], None
@@ -104,13 +105,13 @@ class Blocks:
             return self._leave(error[1])
         return self._enter(self._admitted() or await self._gate.admit_async())
 
-    def swap(self, recorder: Recorder | None) -> None:
+    def swap(self, recorder: Recorder | Cohort | None) -> None:
         """Install the pair for a new ticket; called by the circuit, under its lock."""
         breaker = self._breaker()
         if breaker is None:
             return
         level = self._gate.circuit.level
-        if recorder is None or level > 1:
+        if not isinstance(recorder, Recorder) or level > 1:
             self._install_general(breaker)
             return
         leave = (
@@ -131,12 +132,10 @@ class Blocks:
     def _admitted(self) -> Entry | None:
         """Admit by the ticket, as wrappers do; None means to ask the circuit."""
         circuit = self._gate.circuit
-        recorder: Recorder | None = circuit.ticket.cell_contents
-        if recorder is None:
+        if circuit.level > 1:
             return None
-        return Entry(
-            recorder, recorder.admission, circuit.now() if circuit.level > 1 else None
-        )
+        recorder: Recorder | None = circuit.ticket.cell_contents
+        return None if recorder is None else recorder.entry(None)
 
     def _enter(self, entry: Entry) -> Any:
         if not self._swapping:

@@ -26,18 +26,18 @@ count window is one binary search, a time window the removal of buckets that are
 
 from __future__ import annotations
 
-import sys
 from array import array
 from bisect import bisect_right
 from collections import deque
-from itertools import count, repeat
 from math import inf
-from operator import length_hint
 
 from .._core.hints import TYPE_CHECKING
 from .._core.outcomes import Kind
-from .._core.phases import Admission
+from .._core.phases import Admission, Closed, Disabled, Observing
 from .._core.windows import Counts, CountWindow, Evidence, TimeWindow, Window
+from .counters import counter, steps_of
+from .entries import Entry
+from .flights import Flights
 from .scores import Scores
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ if TYPE_CHECKING:
 
     from .._core.hints import Protocol
     from .._core.outcomes import Outcome
+    from .._core.phases import Phase
     from .._core.trips import TripRule
+    from .flights import Cohort
     from .scores import Readings, Usual
 
     Tap = Callable[[Iterator[object]], Iterator[object]]
@@ -53,23 +55,8 @@ if TYPE_CHECKING:
     class Swapped(Protocol):
         """What holds callables that step the recorder of the moment."""
 
-        def swap(self, recorder: Recorder | None) -> None:
+        def swap(self, recorder: Recorder | Cohort | None) -> None:
             """Take the next one; None for "ask the circuit"."""
-
-
-HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
-
-
-def counter() -> Iterator[object]:
-    """Return a count that one C operation steps: `next(...)`. Exact in every build."""
-    return repeat(None, sys.maxsize) if HAS_GIL else count()
-
-
-def steps_of(step: Iterator[object]) -> int:
-    """Return how often a counter's iterator was stepped, changing nothing."""
-    if HAS_GIL:
-        return sys.maxsize - length_hint(step)
-    return int(repr(step)[6:-1])  # count(123): its only non-destructive reading
 
 
 _NO_TOTALS = Counts()
@@ -203,6 +190,7 @@ class Recorder:
         "admission",
         "counter",
         "deadline",
+        "flights",
         "limit",
         "ok",
     )
@@ -232,6 +220,8 @@ class Recorder:
         """Seconds from which a call is slow, for wrappers that time it."""
         self.deadline: float = inf
         """When a success must call `turn` before it counts: the end of a bucket."""
+        self.flights: Flights | None = None
+        """The calls in flight, where a wrapper or a rule may ask for them."""
         self._failures = self._slow = self._slow_good = self._slow_cancelled = 0
         self._tallies: tuple[CountTally | TimeTally, ...] = ()
         self._scores: Scores | None = None
@@ -257,9 +247,11 @@ class Recorder:
             self._fitted(slow_streak, slow=True) if trip.watches_slow_streak else None
         )
         self._scores = self._refitted(trip, settle, usual, totals, now)
-        limit = trip.slow_limit
+        limit, limit_before = trip.slow_limit, self.limit
         self.limit = inf if limit is None else limit
         self.turn(now)
+        if self.flights is not None and limit_before != self.limit:
+            self.flights.refit(now)
 
     def _refitted(
         self,
@@ -282,7 +274,36 @@ class Recorder:
 
     def totals(self) -> Counts:
         """Return everything of this period: a reading of the counter and the log."""
-        return self._totals(steps_of(self.counter))
+        return self._totals(self._fast())
+
+    def _fast(self) -> int:
+        """Return the successes that were not slow."""
+        flights, fast = self.flights, steps_of(self.counter)
+        return fast if flights is None else fast + flights.fast()
+
+    @property
+    def ticket(self) -> Recorder | Cohort:
+        """What a call needs that is admitted now."""
+        flights = self.flights
+        return self if flights is None else flights.present
+
+    def begin(
+        self, clock: Callable[[], float] | None, tap: Tap | None, now: float
+    ) -> None:
+        """Have successes heard, and calls in flight looked at if there is a clock."""
+        if clock is not None and self.flights is None:
+            self.flights = Flights(self, clock, now)
+        self.listen(tap)
+
+    def entry(self, started: float | None) -> Entry:
+        """Return the entry of a call that was admitted by this period."""
+        return Entry(self, self.admission, started)
+
+    def listen(self, tap: Tap | None) -> None:
+        """Have every success pass through a listener's iterator, or no longer."""
+        self.ok = tap(self.counter) if tap else self.counter
+        if self.flights is not None:
+            self.flights.listen(tap)
 
     def _totals(self, fast: int) -> Counts:
         calls = fast + self._slow_good + self._failures
@@ -290,6 +311,8 @@ class Recorder:
 
     def turn(self, now: float) -> None:
         """Move every time window on to the bucket of `now`."""
+        if self.flights is not None:
+            self._slow_cancelled -= self.flights.back()
         tallies = self._tallies  # once: a signal handler may reshape in between
         if not tallies:
             self.deadline = inf
@@ -299,25 +322,35 @@ class Recorder:
             tally.turn(totals, now) for tally in tallies if isinstance(tally, TimeTally)
         )
         self.deadline = min(ends, default=inf)
+        if self.flights is not None:
+            self.flights.meet(now)
 
-    def record(self, outcome: Outcome, now: float) -> Evidence:
-        """Count a call that failed or was slow; return the evidence with it."""
+    def record(self, outcome: Outcome, now: float, hung: int = 0) -> Evidence:
+        """Count a call that failed or was slow; return the evidence with it.
+
+        Args:
+            outcome: How it ended, or a slow neutral one while it is still out.
+            now: When.
+            hung: 1 if the call was counted as slow while it was out: then only how it
+                ended is new.
+        """
         if now >= self.deadline:
             self.turn(now)
         kind, slow = outcome.kind, outcome.slow
         failed = kind is Kind.FAILURE
-        fast = steps_of(self.counter)
-        if slow:
-            self._slow += 1
-            if kind is Kind.SUCCESS:
-                self._slow_good += 1
-            elif kind is Kind.NEUTRAL:
-                self._slow_cancelled += 1
+        if kind is Kind.SUCCESS and not slow and not hung:
+            next(self.counter)
+        fast = self._fast()
+        if slow or hung:
+            self._slow += not hung
+            self._slow_cancelled += (kind is Kind.NEUTRAL) - hung
+            self._slow_good += kind is Kind.SUCCESS
         if failed:
             self._failures += 1
             self._streak.add(fast + self._slow_good, now)
-        if self._slow_streak is not None:
+        if self._slow_streak is not None and not hung:
             self._slow_streak.add(fast, now)
+        slow = slow and not hung
         tallies, scores = self._tallies, self._scores
         if not tallies and scores is None:
             return self._read(fast, _NO_TOTALS)
@@ -330,12 +363,12 @@ class Recorder:
 
     def streak(self) -> int:
         """Return the failures since the last success."""
-        return self._streak.length(steps_of(self.counter) + self._slow_good)
+        return self._streak.length(self._fast() + self._slow_good)
 
     def evidence(self, now: float) -> Evidence:
         """Return all that rules may look at, read once."""
         self.turn(now)
-        fast = steps_of(self.counter)
+        fast = self._fast()
         return self._read(fast, self._totals(fast))
 
     def _read(self, fast: int, totals: Counts) -> Evidence:
@@ -372,6 +405,15 @@ class Recorder:
             ).began(length)
             for length, slow in self._spans
         }
+
+
+def is_new(before: Phase, after: Phase, recorder: Recorder | None) -> bool:
+    """Tell whether a phase that admits calls needs a recorder of its own."""
+    if not isinstance(after, Closed | Disabled | Observing):
+        return False
+    if recorder is None or after.epoch != before.epoch:
+        return True
+    return isinstance(after, Observing) and after.trips != getattr(before, "trips", 0)
 
 
 def _good(totals: Counts) -> tuple[int, int]:

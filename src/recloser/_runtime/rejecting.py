@@ -57,6 +57,6 @@ def reject(circuit: Circuit, refusal: Refusal) -> CircuitOpenError:
 
 def pass_by(circuit: Circuit, phase: Phase, now: float) -> None:
     """Count and tell that a call would have been rejected, but only metrics are kept."""
-    circuit.note_shadow()
+    circuit.note(would_reject=1)
     if circuit.publisher.wants(WouldReject):
         circuit.publisher.publish(would_reject(circuit.name, phase, now))

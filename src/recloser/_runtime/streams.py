@@ -15,6 +15,7 @@ from .._core.hints import TYPE_CHECKING, Any
 from .._core.outcomes import Kind, Outcome
 from . import reentry
 from .entries import Entry
+from .flights import arrived, watched
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -58,6 +59,7 @@ class Stream:
         if not self._delivered:
             self._delivered = True
             self._slow = circuit.is_slow(self._entry.started, circuit.now())
+            self._entry = arrived(circuit, self._entry)
         if self._lease is not None and circuit.now() >= self._lease:
             self.done()
 
@@ -140,7 +142,8 @@ async def open_stream(
 ) -> Stream:
     """Admit an async stream, or take its fallback's."""
     try:
-        return Stream(gate, await gate.admit_async(gate.key_of(args, kwargs)))
+        entry = await gate.admit_async(gate.key_of(args, kwargs))
+        return Stream(gate, watched(entry))
     except CircuitOpenError as rejection:
         if gate.fallback is None:
             raise
@@ -149,7 +152,7 @@ async def open_stream(
 
 def _open(gate: Gate, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Stream:
     try:
-        return Stream(gate, gate.admit(gate.key_of(args, kwargs)))
+        return Stream(gate, watched(gate.admit(gate.key_of(args, kwargs))))
     except CircuitOpenError as rejection:
         if gate.fallback is None:
             raise

@@ -49,12 +49,21 @@ _PLAIN = """\
     return _recloser_result
 """
 _STEP = "_recloser_next(_recloser_recorder.ok)"
+_ENTER = "_recloser_started = _recloser_next(_recloser_recorder.entries)"
 if sys.version_info >= (
     3,
     14,
 ):  # there the loop is inlined, and saves a twentieth of a call
     _STEP = "for _recloser_none in _recloser_recorder.ok: break"
+    _ENTER = "for _recloser_started in _recloser_recorder.entries: break"
 _NOW = "_recloser_now = _recloser_clock()"
+_STARTED = """\
+{enter}
+    if not _recloser_recorder.began <= _recloser_started < _recloser_recorder.deadline:
+        _recloser_recorder = _recloser_gate.renewed(_recloser_recorder, _recloser_started)
+        if _recloser_recorder is None:
+            {knock}
+            return {wait}_recloser_gate.{ask}(_recloser_call, {packed})"""
 _CHECK = """\
 try:
         _recloser_failed = not not _recloser_check(_recloser_result)
@@ -68,10 +77,9 @@ _TURN = """\
 if _recloser_now >= _recloser_recorder.deadline:
         _recloser_gate.circuit.turn(_recloser_recorder)"""
 _SLOW = """\
-if (
-        _recloser_now - _recloser_started >= _recloser_recorder.limit
-        or _recloser_now >= _recloser_recorder.deadline
-    ) and _recloser_gate.is_counted(_recloser_recorder, _recloser_started, _recloser_now):
+if _recloser_now >= _recloser_recorder.deadline and _recloser_gate.is_counted(
+        _recloser_recorder, _recloser_started, _recloser_now
+    ):
         return _recloser_result"""
 _STREAM = """\
 def _recloser_guarded({parameters}):
@@ -239,20 +247,23 @@ def _source(shape: Shape, signature: Signature, gate: Gate) -> str:
     check = (
         _CHECK.format(since=since) if gate.classifier.failure_result is not None else ""
     )
+    asking = {
+        "packed": signature.packed,
+        "wait": "await " if asynchronous else "",
+        "knock": "_recloser_knock(_recloser_gate.circuit)" * gate.rejects_at_once,
+        "ask": "ask_async" if asynchronous else "ask",
+    }
     text = template.format(
         parameters=signature.parameters,
         arguments=signature.arguments,
-        packed=signature.packed,
         define="async def" if asynchronous else "def",
-        wait="await " if asynchronous else "",
-        knock="_recloser_knock(_recloser_gate.circuit)" if gate.rejects_at_once else "",
-        ask="ask_async" if asynchronous else "ask",
-        started=_NOW.replace("_now", "_started") if timed else "",
+        started=_STARTED.format(enter=_ENTER, **asking) if timed else "",
         since=since,
         now=_NOW if level else "",
         check=check,
         count=("", _TURN, _SLOW)[level],
         step=_STEP,
+        **asking,
     )
     return "".join(line for line in text.splitlines(keepends=True) if line.strip())
 
