@@ -13,6 +13,7 @@ from recloser import (
     ConsecutiveFailures,
     CountWindow,
     FailureRate,
+    FalseTripBudget,
     Policy,
     SlowCallRate,
     Snapshot,
@@ -51,6 +52,8 @@ def every_option_is_accepted() -> None:
         failure_result=lambda result: result is None,
         initial_state=State.CLOSED,
     )
+    trip = FalseTripBudget(1, per=timedelta(days=1), slower_than=2.0) | FailureRate(0.5)
+    CircuitBreaker("f", trip=trip, baseline={"failed": [1.0, 100.0]})
     CircuitBreaker("d", policy=Policy(probes=3, recovery=Wait(10)))
     CircuitBreaker("e", Policy())  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 

@@ -1,0 +1,1 @@
+"""How quiet and how fast trip rules are, on simulated traffic with fixed seeds."""

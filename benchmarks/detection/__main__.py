@@ -1,0 +1,115 @@
+"""`python -m benchmarks.detection`: the checks, the table of rules, the picture.
+
+`--part 0.1` simulates a tenth of the days and of the runs. What is written says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from itertools import chain
+from pathlib import Path
+
+from .checks import HEALTHY, delays, fast, quiet
+from .rules import everybody
+from .traffic import constant, false_trips, hourly, patchy
+
+HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs" / "tripping.md"
+BEGIN, END = "<!-- detection -->", "<!-- detection end -->"
+
+
+def compare(part: float, runs: int) -> list[dict[str, object]]:
+    """Return what each rule does at 10 calls a second."""
+    rows: list[dict[str, object]] = []
+    for position, one in enumerate(everybody()):
+        days = 10 * part
+        row: dict[str, object] = {"rule": one.name, "days": days}
+        for rate in HEALTHY[1:]:
+            trips = false_trips(everybody()[position], constant(rate), 10, days, 11)
+            row[f"a day at {rate:.0%}"] = round(trips / days, 2)
+        for name, plan in (
+            ("hourly 1/15%", hourly(0.01, 0.15)),
+            ("patchy 0.5/10%", patchy(12, 0.005, 0.1, 60, 10)),
+            ("patchy 0.2/18%", patchy(13, 0.002, 0.18, 60, 10)),
+        ):
+            trips = false_trips(everybody()[position], plan, 10, days, 14)
+            row[name] = round(trips / days, 2)
+        for usual, fault in ((0.01, 0.5), (0.01, 1.0), (0.1, 0.5), (0.1, 1.0)):
+            calls, p95, _, _ = delays(
+                lambda at=position: everybody()[at], usual, fault, 10, runs
+            )
+            row[f"{usual:.0%} to {fault:.0%}"] = [calls, p95]
+        print(row, flush=True)
+        rows.append(row)
+    return rows
+
+
+def table(rows: list[dict[str, object]]) -> str:
+    """Return the comparison as Markdown."""
+    names = [name for name in rows[0] if name != "days"]
+    lines = ["| " + " | ".join(names) + " |", "| --- " * len(names) + "|"]
+    for row in rows:
+        cells = [_cell(row[name]) for name in names]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list):
+        return " / ".join(
+            "never" if one == float("inf") else f"{one:.0f}" for one in value
+        )
+    return str(value)
+
+
+def write_page(rows: list[dict[str, object]]) -> None:
+    """Put the table where the page has its marks."""
+    text = PAGE.read_text("utf-8")
+    head, _, rest = text.partition(BEGIN)
+    tail = rest.partition(END)[2]
+    PAGE.write_text(f"{head}{BEGIN}\n{table(rows)}\n{END}{tail}", "utf-8")
+
+
+def draw(rows: list[dict[str, object]], path: Path) -> None:
+    """Plot noise against delay, one point for each rule."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 5))
+    for row in rows:
+        noise = max(float(str(row["a day at 10%"])), 0.01)
+        calls = row["1% to 50%"]
+        assert isinstance(calls, list)
+        axes.scatter(calls[0], noise)
+        axes.annotate(str(row["rule"]), (calls[0], noise), fontsize=8)
+    axes.set(xscale="log", yscale="log", xlabel="calls from 1 % to 50 % until it opens")
+    axes.set_ylabel("false trips a day at a steady 10 % (0.01: none seen)")
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.detection")
+    parser.add_argument("--part", type=float, default=1.0)
+    parser.add_argument("--out", type=Path, default=HERE)
+    options = parser.parse_args()
+    runs = max(60, int(300 * options.part))
+    results = []
+    for check in chain(fast(runs), quiet(options.part)):
+        print(f"{'ok  ' if check.holds else 'FAIL'} {check}", flush=True)
+        results.append(check._asdict())
+    rows = compare(options.part, runs)
+    found = {"part": options.part, "runs": runs, "checks": results, "rules": rows}
+    write_page(rows)
+    text = json.dumps(found, indent=1).replace("Infinity", "null")
+    (options.out / "results.json").write_text(text + "\n", "utf-8")
+    draw(rows, options.out / "frontier.png")
+    print(table(rows))
+    return sum(not check["measured"] <= check["limit"] for check in results)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,97 @@
+"""Poisson traffic whose failure rate follows a plan; trips open for 30 s."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .rules import Rule
+
+    Plan = Callable[[np.ndarray], np.ndarray]
+
+OPEN = 30.0
+CHUNK = 500_000
+LONG = 3_000
+
+
+class Delay(NamedTuple):
+    """How long a fault went on before the rule opened."""
+
+    calls: float
+    seconds: float
+
+
+def constant(rate: float) -> Plan:
+    return lambda times: np.full(len(times), rate)
+
+
+def diurnal(low: float, high: float) -> Plan:
+    middle, swing = (low + high) / 2, (high - low) / 2
+    return lambda times: middle - swing * np.cos(2 * np.pi * times / 86_400)
+
+
+def hourly(low: float, high: float) -> Plan:
+    return lambda times: np.where((times // 3600) % 2 < 1, low, high)
+
+
+def patchy(seed: int, good: float, bad: float, well: float, ill: float) -> Plan:
+    """Alternate between two rates, for exponential times with these means."""
+    rng = np.random.default_rng(seed)
+    ends = np.cumsum(
+        np.column_stack([rng.exponential(well, 200_000), rng.exponential(ill, 200_000)])
+    )
+    return lambda times: np.where(np.searchsorted(ends, times) % 2 == 0, good, bad)
+
+
+def false_trips(rule: Rule, plan: Plan, speed: float, days: float, seed: int) -> int:
+    """Count how often a rule opens in so many days of closed time."""
+    rng = np.random.default_rng(seed)
+    trips, now, opened = 0, 0.0, -1.0
+    rule.begin(0, 0.0)
+    while now < days * 86_400:
+        times = now + np.cumsum(rng.exponential(1 / speed, CHUNK))
+        bad = np.flatnonzero(rng.random(CHUNK) < plan(times))
+        every = times.tolist()
+        if now:
+            rule.go_on(CHUNK)
+        now = every[-1]
+        for number in bad.tolist():
+            at = every[number]
+            if at < opened:
+                continue
+            if opened >= 0:
+                rule.begin(int(np.searchsorted(times, opened)), opened)
+                opened = -1.0
+            if rule.failed(number, at, every):
+                trips += 1
+                opened = at + OPEN
+    return trips
+
+
+def delay(
+    rule: Rule, usual: float, fault: float, speed: float, warm: int, seed: int
+) -> Delay | None:
+    """Return how long it took to open after a jump of the rate; None for a miss."""
+    rng = np.random.default_rng(seed)
+    most = warm + max(LONG, int(300 * speed))
+    times = np.cumsum(rng.exponential(1 / speed, most))
+    rates = np.where(np.arange(most) < warm, usual, fault)
+    every = times.tolist()
+    rule.begin(0, 0.0)
+    resting = -1.0
+    for number in np.flatnonzero(rng.random(most) < rates).tolist():
+        at = every[number]
+        if at < resting:
+            continue
+        if resting >= 0:
+            rule.begin(int(np.searchsorted(times, resting)), resting)
+            resting = -1.0
+        if rule.failed(number, at, every):
+            if number >= warm:
+                return Delay(number - warm + 1, at - every[warm - 1])
+            resting = min(at + OPEN, every[warm - 1])
+    return None
