@@ -68,7 +68,8 @@ def write_page(rows: list[dict[str, object]]) -> None:
     text = PAGE.read_text("utf-8")
     head, _, rest = text.partition(BEGIN)
     tail = rest.partition(END)[2]
-    PAGE.write_text(f"{head}{BEGIN}\n{table(rows)}\n{END}{tail}", "utf-8")
+    days = f"{rows[0]['days']} simulated days for each figure of false trips."
+    PAGE.write_text(f"{head}{BEGIN}\n{days}\n\n{table(rows)}\n{END}{tail}", "utf-8")
 
 
 def draw(rows: list[dict[str, object]], path: Path) -> None:

