@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .checks import HEALTHY, delays, fast, quiet
 from .rules import everybody
+from .shapes import shapes
 from .traffic import constant, false_trips, hourly, patchy
 
 HERE = Path(__file__).parent
@@ -99,7 +100,7 @@ def main() -> int:
     options = parser.parse_args()
     runs = max(60, int(300 * options.part))
     results = []
-    for check in chain(fast(runs), quiet(options.part)):
+    for check in chain(fast(runs), shapes(options.part), quiet(options.part)):
         print(f"{'ok  ' if check.holds else 'FAIL'} {check}", flush=True)
         results.append(check._asdict())
     rows = compare(options.part, runs)
