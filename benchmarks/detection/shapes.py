@@ -166,6 +166,7 @@ def slowed(
         await _Out()
 
     waiting: list[tuple[float, int, Any]] = []
+    hung: list[Any] = []  # or they would be closed, and so have ended
     now, entered, number = 0.0, 0, 0
     while True:
         now += rng.expovariate(speed)
@@ -187,6 +188,8 @@ def slowed(
             return entered
         if took < ENDLESS:
             heapq.heappush(waiting, (now + took, number, one))
+        else:
+            hung.append(one)
 
 
 def shapes(part: float) -> Iterator[Result]:
