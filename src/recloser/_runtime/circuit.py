@@ -178,6 +178,10 @@ class Circuit(Senses):
         phase = self.current[0]
         return isinstance(phase, Open) and not phase.permitted
 
+    def mishap(self, callback: str, error: Exception) -> None:
+        """Report that a callback of the user's raised."""
+        self.publisher.mishap(callback, error, self.current[0].epoch, self.seen)
+
     def read(
         self, now: float
     ) -> tuple[Phase, Evidence, Counts, Tally, Readings, Usual]:
