@@ -201,7 +201,7 @@ def reconfigures(world: World, mark: Mark) -> None:
 def says_open(world: World, mark: Mark) -> None:
     """Bring a word from elsewhere."""
     word = Word(state=State.OPEN, epoch=1, remaining=5.0)
-    world.breaker._circuit.adopt("link", Origin.HOST, word)
+    take_in(world.breaker._circuit, "link", Origin.HOST, word)
 
 
 def listens(world: World, mark: Mark) -> None:

@@ -27,7 +27,7 @@ from types import CellType
 
 from .._core import rules
 from .._core.events import difference
-from .._core.hints import TYPE_CHECKING, Any
+from .._core.hints import TYPE_CHECKING
 from .._core.outcomes import Kind, Outcome
 from .._core.phases import (
     Admission,
@@ -39,7 +39,6 @@ from .._core.phases import (
     Observing,
     Open,
     Phase,
-    Word,
     admitted_share,
 )
 from .._core.rules import Refused
@@ -50,7 +49,6 @@ from .baselines import answered, usual_of
 from .counters import counter, steps_of
 from .entries import INSIDE, Entry, Refusal
 from .flights import Cohort, look
-from .links import take_in
 from .narration import ended, late, started
 from .recorders import Recorder, is_new
 from .rejecting import pass_by
@@ -379,10 +377,6 @@ class Circuit(Senses):
             return rules.enter(self.policy, phase, state, now, chance)
 
         self._move(enter)
-
-    def adopt(self, source: object, origin: Any, word: Word) -> None:
-        """Take in a word that a link brought."""
-        take_in(self, source, origin, word)
 
     def reconfigure(self, change: Callable[[Policy], Policy]) -> None:
         """Swap the policy; state stays, and evidence of windows that stay."""

@@ -56,7 +56,7 @@ def attach(circuit: Circuit, share: Any) -> None:  # checked here, typed by its 
     def adopt(word: Word) -> None:
         living = reference()
         if living is not None:
-            living.adopt(share, share.origin, word)
+            take_in(living, share, share.origin, word)
 
     listener = share.attach(circuit.name, adopt)
     if listener is not None:
