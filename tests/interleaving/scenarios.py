@@ -19,6 +19,7 @@ from recloser import (
     Wait,
     Word,
 )
+from recloser._runtime.links import take_in
 from recloser.testing import FakeClock, force
 
 Mark = Callable[[], None]
