@@ -388,7 +388,7 @@ class Circuit(Senses):
             if recorder is not None:
                 self._usual = self._usual_after(phase, recorder, now)
                 recorder.reshape(policy.trip, now, policy.settle, self._usual)
-                recorder.begin(self.clock if self.level > 1 else None, self._tap, now)
+                recorder.begin(self.clock, self.level, self._tap, now)
             self._sync()
         if self._queue:
             self._queue.wake(policy.probe_concurrency)
@@ -463,8 +463,8 @@ class Circuit(Senses):
         if before.state is State.HALF_OPEN:
             usual = answered(usual)
         recorder = Recorder(policy.trip, after.epoch, now, policy.settle, usual)
-        clock = self.clock if self.level > 1 else None
-        recorder.begin(clock, None if isinstance(after, Disabled) else self._tap, now)
+        tap = None if isinstance(after, Disabled) else self._tap
+        recorder.begin(self.clock, self.level, tap, now)
         return recorder
 
     def _usual_after(

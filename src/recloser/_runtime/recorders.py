@@ -288,10 +288,10 @@ class Recorder:
         return self if flights is None else flights.present
 
     def begin(
-        self, clock: Callable[[], float] | None, tap: Tap | None, now: float
+        self, clock: Callable[[], float], level: int, tap: Tap | None, now: float
     ) -> None:
-        """Have successes heard, and calls in flight looked at if there is a clock."""
-        if clock is not None and self.flights is None:
+        """Have successes heard, and calls in flight looked at where wrappers can."""
+        if level > 1 and self.flights is None:
             self.flights = Flights(self, clock, now)
         self.listen(tap)
 
