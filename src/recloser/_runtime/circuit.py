@@ -288,8 +288,7 @@ class Circuit(Senses):
         chance = self.draw()
         with self._lock:
             events = self._settle(entry, outcome, entry.land(), now, chance)
-        if events:
-            self._publish(events)
+        self._publish(events)
 
     def _settle(
         self,
