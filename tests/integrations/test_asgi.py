@@ -871,6 +871,7 @@ def test_trip_of_a_held_breaker_is_a_conflict():
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
+        ({"allow_changes": "no"}, TypeError, "allow_changes must be True or False, go"),
         ({"registry": {}}, TypeError, "registry must be a Registry, got {}"),
         ({"groups": ["hosts"]}, TypeError, "groups must be of BreakerGroup, got 'host"),
         ({"ready_unless_open": "payments"}, TypeError, "ready_unless_open must be a t"),

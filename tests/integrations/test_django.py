@@ -246,6 +246,11 @@ def bad(**options):
             "RECLOSER: health: No module named 'nowhere'",
         ),
         (
+            {"health": {"allow_changes": "no"}},
+            "E003",
+            "RECLOSER: health: allow_changes must be True or False, got 'no'",
+        ),
+        (
             {"health": {"authorise": 5}},
             "E003",
             "RECLOSER: health: authorise must be a plain function",

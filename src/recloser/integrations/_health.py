@@ -99,6 +99,9 @@ class Desk:
         if registry is not None and not isinstance(cast("object", registry), Registry):
             msg = f"registry must be a Registry, got {registry!r}"
             raise TypeError(msg)
+        if not isinstance(cast("object", allow_changes), bool):
+            msg = f"allow_changes must be True or False, got {allow_changes!r}"
+            raise TypeError(msg)
         if allow_changes and not has_hook:
             msg = (
                 "allow_changes needs authorise=: a function of (request, action, name) "

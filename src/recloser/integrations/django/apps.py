@@ -106,7 +106,7 @@ class RecloserConfig(AppConfig):
             registry=None,
             groups=[self.circuits.group(name) for name in options.get("groups", ())],
             ready_unless_open=options.get("ready_unless_open", ()),
-            allow_changes=options.get("allow_changes", False) is True,
+            allow_changes=options.get("allow_changes", False),
             has_hook=hook is not None,
         )
         return desk, hook
