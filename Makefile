@@ -11,7 +11,7 @@ SCRIPTS := .ci/run $(wildcard tools/get-*)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage lint format types completeness contracts check bench bench-peers \
-	bench-detection bench-everywhere traps proof mutants integrations-lowest news clean
+	bench-detection bench-everywhere recovery traps proof mutants integrations-lowest news clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -104,6 +104,9 @@ bench-everywhere: .venv-bench/stamp ## the same on every interpreter found
 
 bench-detection: .venv-bench/stamp ## how quiet and how fast trip rules are, simulated
 	.venv-bench/bin/python -m benchmarks.detection $(ARGS)
+
+recovery: .venv-bench/stamp ## the simulation of outages behind docs/recovery.md
+	.venv-bench/bin/python -m benchmarks.recovery $(ARGS)
 
 traps: .venv-rivals/stamp ## the pitfall list, given to us and to every rival
 	.venv-rivals/bin/python -m benchmarks.traps $(ARGS)

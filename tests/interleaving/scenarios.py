@@ -12,6 +12,8 @@ from recloser import (
     CountWindow,
     FailureRate,
     Origin,
+    Ramp,
+    ShareChanged,
     SlowCallRate,
     State,
     TimeWindow,
@@ -45,6 +47,8 @@ class World:
     def _hear(self, event: Any) -> None:
         if isinstance(event, Transition):
             self.epochs.append(event.epoch)
+        if isinstance(event, ShareChanged) and event.epoch not in self.epochs:
+            self.epochs.append(event.epoch)  # a ramp begins within half-open
 
     @staticmethod
     def _work(action: Callable[[], Any]) -> Any:
@@ -245,6 +249,14 @@ def slow() -> World:
     return World(trip=rule).later(3)
 
 
+def ramping(*steps: float, failures: int = 2) -> World:
+    """A ramp has begun, and everybody is of its share."""
+    world = World(ramp=Ramp(steps, failures=failures), chance=lambda: 0.0).half_open()
+    for _ in range(2):  # the probe, and the good answer of the first round
+        world.guarded(bool)
+    return world
+
+
 SCENARIOS: Final = (
     Scenario(
         "a success and a failure at the boundary",
@@ -309,4 +321,19 @@ SCENARIOS: Final = (
     ),
     Scenario("a block and a reset", lambda: World(trip=1), (fails_in_a_block, resets)),
     Scenario("a listener and a success", lambda: World(trip=1), (succeeds, listens)),
+    Scenario(
+        "an answer and an abort", lambda: ramping(1.0, failures=1), (succeeds, fails)
+    ),
+    Scenario("two failures race to abort", lambda: ramping(0.5, 1), (fails, fails)),
+    Scenario(
+        "a round is over for two callers",
+        lambda: ramping(0.5, 1).later(1),
+        (succeeds, fails),
+    ),
+    Scenario(
+        "a ramp is over for two callers",
+        lambda: ramping(1.0).later(1),
+        (succeeds, fails),
+    ),
+    Scenario("a ramp and a reset", lambda: ramping(1.0, failures=1), (fails, resets)),
 )

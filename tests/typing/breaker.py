@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import assert_type
 
 from recloser import (
+    Adaptive,
     Backoff,
     BreakerGroup,
     CircuitBreaker,
@@ -15,6 +16,8 @@ from recloser import (
     FailureRate,
     FalseTripBudget,
     Policy,
+    Ramp,
+    Shed,
     SlowCallRate,
     Snapshot,
     State,
@@ -119,3 +122,21 @@ def testing_kit() -> None:
     assert_type(clock(), float)
     clock.advance(1)
     force(breaker, State.OPEN)
+
+
+async def recovery_has_types() -> None:
+    ramp = Ramp((0.1, 1.0), round=timedelta(seconds=2).total_seconds(), evidence=2)
+    breaker = CircuitBreaker("g", recovery=Adaptive(0.2), ramp=ramp, chance=lambda: 0.5)
+    CircuitBreaker("h", recovery=Shed(2.0, memory=60), ramp=False)
+    Policy(ramp=True)
+    assert_type(breaker.policy.ramp, Ramp | None)
+    assert_type(breaker.snapshot().admitting, float)
+    assert_type(breaker.check_health(lambda: None), bool)
+    assert_type(await breaker.acheck_health(lambda: coroutine(1)), bool)
+    breaker.permit_probes()
+    with breaker.acquire(key="tenant"), await breaker.aacquire(key=7, timeout=1):
+        ...
+    breaker.try_acquire(key=b"tenant")
+    assert_type(breaker(key=str)(plain)(1), str)
+    CircuitBreaker("i", ramp=0.5)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    breaker.acquire(key=1.5)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]

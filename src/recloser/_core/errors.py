@@ -45,7 +45,8 @@ class CircuitOpenError(RecloserError):
         name: The breaker's name.
         state: What the breaker was in: open, half_open or forced_open.
         retry_after: Seconds until a call may be admitted, >= 0. In half-open an upper
-            bound: the time until the first lease ends. None only when forced open.
+            bound: the time until the first lease ends; while a share of the calls goes
+            through, until the share is looked at again. None only when forced open.
         reason: Why the circuit opened, as one sentence with its figures.
         last_failure: The failure that opened it, or None if an operator did.
     """

@@ -1,0 +1,1 @@
+"""Recovery, simulated: one server, many clients, and every policy for coming back."""

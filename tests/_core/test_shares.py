@@ -1,0 +1,308 @@
+"""Ramps and shedding: what a round comes to. I11 to I13."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from recloser._core import rules
+from recloser._core.outcomes import Kind, Outcome
+from recloser._core.phases import Admission, Closed, HalfOpen, Open, Ramping, Shedding
+from recloser._core.policy import Policy
+from recloser._core.recovery import Adaptive, Backoff, Shed, Wait
+from recloser._core.rules import Admitted, Refused
+from recloser._core.shares import Ramp
+from recloser._core.windows import Evidence
+
+GOOD, BAD = Outcome(Kind.SUCCESS), Outcome(Kind.FAILURE)
+NEUTRAL = Outcome(Kind.NEUTRAL)
+SLOW_GOOD = Outcome(Kind.SUCCESS, slow=True)
+SLOW_CANCELLED = Outcome(Kind.NEUTRAL, slow=True, cancelled=True)
+POLICY = Policy(trip=2, recovery=Adaptive(jitter=0), ramp=Ramp())
+
+
+def ramping(**changes: Any) -> Ramping:
+    known = {"epoch": 4, "since": 0.0, "trips": 1, "reason": "2 failures in a row"}
+    return Ramping(**{**known, "share": 0.25, "began": 0.0, **changes})
+
+
+def answered(phase: Any, *outcomes: Outcome, policy: Policy = POLICY) -> Any:
+    for outcome in outcomes:
+        given = Admission(phase.epoch)
+        phase = rules.settle(policy, phase, given, outcome, Evidence(), 0.5, 0.5)
+    return phase
+
+
+def called(phase: Any, now: float, policy: Policy = POLICY, chance: float = 0.0) -> Any:
+    verdict = rules.admit(policy, phase, now, chance)
+    assert isinstance(verdict, Admitted)
+    return verdict.phase
+
+
+# -- settings ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"steps": ()}, TypeError, "steps must be a list of shares, got ()"),
+        ({"steps": 0.5}, TypeError, "steps must be a list of shares, got 0.5"),
+        ({"steps": (0.5,)}, ValueError, "steps must grow and end with 1, got (0.5,)"),
+        ({"steps": (0.5, 0.5, 1)}, ValueError, "steps must grow and end with 1"),
+        ({"steps": (25, 100)}, ValueError, "did you mean 0.25?"),
+        ({"round": 0}, ValueError, "round must be more than 0 seconds, got 0"),
+        ({"round": 2, "patience": 1}, ValueError, "patience must be at least round"),
+        ({"floor": 0.5}, ValueError, "floor must be at most the first step (0.25)"),
+        ({"evidence": -1}, ValueError, "evidence must be at least 0, got -1"),
+        ({"failures": 0}, ValueError, "failures must be at least 1, got 0"),
+        ({"failure_rate": 0}, ValueError, "failure_rate must be in (0, 1], got 0"),
+        ({"minimum_calls": 0}, ValueError, "minimum_calls must be at least 1, got 0"),
+        ({"fade": -1}, ValueError, "fade must be"),
+    ],
+)
+def test_bad_ramp_is_refused_when_it_is_made(
+    options: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error) as caught:
+        Ramp(**options)
+
+    assert text in str(caught.value)
+
+
+def test_policy_takes_a_ramp_in_three_ways_and_says_so() -> None:
+    assert Policy(ramp=True).ramp == Ramp()
+    assert Policy(ramp=False).ramp is None
+    assert Policy(ramp=Ramp([0.1, 1])).ramp == Ramp((0.1, 1.0))
+    assert str(Policy(ramp=True)).endswith("ramp by 25 %, 50 %, 100 %, 1 s each")
+
+
+def test_ramp_of_another_kind_is_refused() -> None:
+    with pytest.raises(TypeError, match="ramp must be a Ramp, True or None, got 3"):
+        Policy(ramp=3)  # type: ignore[arg-type]
+
+
+def test_shed_needs_no_ramp() -> None:
+    with pytest.raises(ValueError, match="ramp must be left out with Shed"):
+        Policy(recovery=Shed(), ramp=Ramp())
+
+
+@pytest.mark.parametrize(
+    ("steps", "fastest"),
+    [((0.25, 0.5, 1), 2.0), ((0.1, 1), 10.0), ((0.98, 1), 1.5), ((1,), 2.0)],
+)
+def test_growth_beyond_the_safe_share_is_bounded_by_the_steps(
+    steps: tuple[float, ...], fastest: float
+) -> None:
+    assert Ramp(steps).fastest == pytest.approx(fastest)
+
+
+# -- a ramp ------------------------------------------------------------------------------
+
+
+def test_enough_probes_begin_the_ramp() -> None:
+    round_of_probes = HalfOpen(
+        epoch=3, since=0.0, trips=1, reason="why", issued=1, lost=1
+    )
+
+    after = rules.settle(
+        POLICY, round_of_probes, Admission(3, 1), GOOD, Evidence(), 1.0, 0.5
+    )
+
+    assert after == Ramping(
+        epoch=4, since=1.0, trips=1, reason="why", share=0.25, began=1.0
+    )
+
+
+def test_share_grows_by_its_steps_and_closes_after_a_round_at_one() -> None:  # I12
+    phase: Any = ramping()
+    shares = []
+
+    for second in (1.0, 2.0):
+        phase = called(answered(phase, GOOD), second)
+        shares.append(phase.share)
+    closed = called(answered(phase, GOOD), 3.0)
+
+    assert shares == [0.5, 1.0]
+    assert closed == Closed(epoch=5, since=3.0, trips=1, ramped=True)
+
+
+def test_growth_beyond_a_safe_share_begins_gently() -> None:
+    phase: Any = ramping(share=0.125, safe=0.125)
+    factors = []
+
+    for second in range(1, 6):
+        before, phase = phase.share, called(answered(phase, GOOD), float(second))
+        factors.append(round(phase.share / before, 6))
+
+    assert factors == [1.1, 1.2, 1.4, 1.8, 2.0]
+
+
+def test_round_waits_for_a_good_answer_until_its_patience_ends() -> None:
+    phase = answered(ramping(), BAD, BAD)
+
+    assert called(phase, 4.9) is phase
+    assert called(phase, 5.0).share == 0.5
+
+
+def test_bad_answers_in_a_row_open_with_the_shortest_wait() -> None:  # I13
+    phase = answered(ramping(share=0.5), GOOD, BAD, BAD, BAD)
+
+    assert isinstance(phase, Open)
+    assert phase.reason == "3 bad answers in a row with 0.5 of the calls"
+    assert (phase.until - phase.since, phase.safe, phase.outage) == (1.0, 0.25, None)
+
+
+def test_aborted_ramp_does_not_lengthen_a_growing_wait() -> None:
+    policy = POLICY.replace(recovery=Backoff(5, jitter=0))
+
+    phase = answered(ramping(trips=2), BAD, BAD, BAD, policy=policy)
+
+    assert (phase.trips, phase.until - phase.since) == (2, 10.0)
+
+
+def test_good_answer_ends_the_row() -> None:
+    phase = answered(ramping(), BAD, BAD, GOOD, BAD, BAD)
+
+    assert isinstance(phase, Ramping)
+    assert (phase.good, phase.bad, phase.row) == (1, 4, 2)
+
+
+def test_half_bad_round_cuts_the_share_and_begins_a_period() -> None:  # I4, I11
+    phase = answered(ramping(share=0.5, grown=3), BAD, GOOD, BAD, GOOD, BAD)
+
+    after = called(phase, 1.0)
+    again = rules.settle(
+        POLICY, after, Admission(phase.epoch), BAD, Evidence(), 1.1, 0.5
+    )
+
+    assert (after.share, after.safe, after.grown) == (0.35, 0.35, 0)
+    assert (after.epoch, after.since, after.good, after.bad) == (5, 1.0, 0, 0)
+    assert again is after
+
+
+def test_cut_needs_enough_answers() -> None:
+    phase = answered(ramping(), BAD, GOOD, BAD, GOOD)
+
+    assert called(phase, 1.0).share == 0.5
+
+
+def test_share_stays_above_its_floor() -> None:
+    low = ramping(share=0.06)
+
+    cut = called(answered(low, BAD, GOOD, BAD, GOOD, BAD), 1.0)
+    opened = answered(low, BAD, BAD, BAD)
+
+    assert (cut.share, opened.safe) == (0.05, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "good", "bad"),
+    [(NEUTRAL, 0, 0), (SLOW_GOOD, 1, 0), (SLOW_CANCELLED, 0, 1)],
+)
+def test_slow_answer_is_good_and_a_slow_cancellation_bad(
+    outcome: Outcome, good: int, bad: int
+) -> None:
+    phase = answered(ramping(), outcome)
+
+    assert (phase.good, phase.bad) == (good, bad)
+
+
+def test_trip_soon_after_a_ramp_makes_the_next_one_gentler() -> None:
+    closed = Closed(epoch=7, since=0.0, trips=1, ramped=True)
+    row = Evidence(streak=2)
+
+    safe = [
+        getattr(
+            rules.settle(POLICY, closed, Admission(7), BAD, row, now, 0.5), "safe", 0
+        )
+        for now in (29.9, 30.0)
+    ]
+
+    assert safe == [0.5, None]
+
+
+def test_rejection_while_ramping_says_why_and_when_the_share_is_looked_at() -> None:
+    early = rules.admit(POLICY, ramping(), 0.25, 0.25)
+    late = rules.admit(POLICY, ramping(), 2.0, 0.9)
+
+    why = "only 25 % of the calls go through while they return (2 failures in a row)"
+    assert early == Refused(why, 0.75)
+    assert late == Refused(why, 3.0)
+
+
+def test_refused_call_ends_a_round_too() -> None:
+    verdict = rules.admit(POLICY, answered(ramping(), GOOD), 1.0, 0.75)
+
+    assert isinstance(verdict, Refused)
+    assert verdict.phase == ramping(share=0.5, began=1.0)
+
+
+def test_ramp_ends_where_a_new_policy_has_none() -> None:
+    after = called(ramping(), 0.1, Policy(recovery=Wait(1)))
+
+    assert after == Closed(epoch=5, since=0.1, trips=1)
+
+
+# -- shedding ----------------------------------------------------------------------------
+
+SHEDS = Policy(trip=2, recovery=Shed(2.0, memory=60.0, floor=0.1))
+
+
+def shedding(**changes: Any) -> Shedding:
+    known = {"epoch": 4, "since": 0.0, "trips": 1, "reason": "2 failures in a row"}
+    return Shedding(**{**known, "began": 0.0, "quiet": 0.0, **changes})
+
+
+def test_trip_begins_to_shed_and_rejects_nobody_at_first() -> None:
+    row = Evidence(streak=2)
+    closed = Closed(epoch=3, since=-9.0)
+
+    after = rules.settle(SHEDS, closed, Admission(3), BAD, row, 0.0, 0.5)
+
+    assert after == shedding(evidence=row)
+    assert called(after, 0.5, SHEDS, chance=0.99).calls == 1.0
+
+
+@pytest.mark.parametrize(
+    ("calls", "accepted", "share"),
+    [(100, 70, 1.0), (100, 50, 1.0), (100, 40, 0.802), (100, 0, 0.1)],
+)
+def test_share_follows_what_is_answered(
+    calls: float, accepted: float, share: float
+) -> None:
+    phase = shedding(calls=float(calls), accepted=float(accepted))
+
+    after = called(phase, 1.0, SHEDS)
+
+    assert after.share == pytest.approx(share, abs=0.004)
+
+
+def test_shedding_counts_calls_that_it_rejects() -> None:
+    verdict = rules.admit(SHEDS, shedding(share=0.5, began=0.5), 1.0, 0.7)
+
+    assert isinstance(verdict, Refused)
+    assert verdict.phase == shedding(share=0.5, began=0.5, calls=1.0)
+    assert verdict.retry_after == 0.5
+    assert verdict.reason.startswith("only 50 % of the calls go through while they are")
+
+
+def test_shedding_closes_when_nothing_was_shed_for_as_long_as_it_remembers() -> None:
+    phase = shedding(calls=10.0, accepted=10.0)
+
+    assert isinstance(called(phase, 59.0, SHEDS), Shedding)
+    assert called(phase, 60.0, SHEDS) == Closed(epoch=5, since=60.0, trips=1)
+
+
+def test_circuit_opened_by_hand_stays_open_and_then_sheds() -> None:
+    closed = Closed(epoch=1, since=0.0)
+
+    opened = rules.override(SHEDS, closed, rules.Command.TRIP, 0.0, 0.5)
+
+    assert isinstance(opened, Open)
+    assert opened.until == 30.0
+    assert isinstance(called(opened, 30.0, SHEDS), Shedding)
+
+
+def test_shedding_ends_where_a_new_policy_does_not_shed() -> None:
+    assert called(shedding(), 0.1, POLICY) == Closed(epoch=5, since=0.1, trips=1)
