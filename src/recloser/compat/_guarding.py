@@ -47,22 +47,6 @@ class Guarding(Streaks):
     def reset(self) -> None:
         """Close the circuit and forget the failures."""
 
-    def __enter__(self) -> None:
-        """Begin a block. It is counted and never refused."""
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> Literal[False]:
-        """Count the block in the period it ends in. Its error goes on."""
-        if exc_type is None:
-            self.reset()
-        else:
-            self._raised(self._period, exc_type, exc_value)
-        return False
-
     def _raised(
         self, period: int, kind: type[BaseException], error: BaseException | None
     ) -> None:

@@ -19,13 +19,14 @@ import os
 import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from ._rejections import NO_FACTS, Facts, RejectionError, described
 from ._trial import TrialPlace
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from types import TracebackType
 
     from .. import FailureInfo
 
@@ -111,6 +112,38 @@ class Streaks:
 
     def _succeed(self) -> None:
         """Record a success of this period."""
+        raise NotImplementedError
+
+    def __enter__(self) -> None:
+        """Begin a block. It is counted and never refused."""
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> Literal[False]:
+        """Count the block in the period it ends in. Its error goes on."""
+        if exc_type is None:
+            self._succeed()
+        else:
+            self._raised(self._period, exc_type, exc_value)
+        return False
+
+    @property
+    def failure_count(self) -> int:
+        """Failures in a row."""
+        return self._failure_count
+
+    @property
+    def last_failure(self) -> BaseException | None:
+        """The last failure of the row, or None."""
+        return self._last_failure
+
+    def _raised(
+        self, period: int, kind: type[BaseException], error: BaseException | None
+    ) -> None:
+        """Count a call of `period` that raised, by whether that is a failure."""
         raise NotImplementedError
 
     def _clear(self) -> None:

@@ -222,16 +222,6 @@ class CircuitBreaker(Guarding):
         return ceil(left) if left > 0 else floor(left)
 
     @property
-    def failure_count(self) -> int:
-        """Failures in a row."""
-        return self._failure_count
-
-    @property
-    def last_failure(self) -> BaseException | None:
-        """The last failure of the row, or None."""
-        return self._last_failure
-
-    @property
     def name(self) -> str | None:
         """The given name, or that of the first function decorated."""
         return self._name

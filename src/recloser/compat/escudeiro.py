@@ -68,8 +68,8 @@ class CircuitBreaker:
         on_error: Callable[[Exception], object] = _log_error,
     ) -> None:
         """Start unfrozen. Both functions may be replaced at any time."""
-        self.freeze_function = freeze_function
-        self.on_error = on_error
+        self.freeze_function: Callable[[], Awaitable[Any]] = freeze_function
+        self.on_error: Callable[[Exception], object] = on_error
         self._freeze: _Freeze | None = None
 
     @property

@@ -29,7 +29,7 @@ class Lines:
 
     def __init__(self, text: str) -> None:
         """Split it."""
-        self.all = lines_of(text)
+        self.all: list[str] = lines_of(text)
 
     def start(self, node: ast.stmt) -> Place:
         """Return where a statement begins."""

@@ -32,13 +32,11 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import wraps
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, overload
 
 from .._streaks import StreakError, Streaks, is_coroutine_function
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from .._rejections import Facts
 
 FuncT = TypeVar("FuncT", bound=Callable[..., Awaitable[Any]])
@@ -186,22 +184,6 @@ class CircuitBreaker(Streaks):
             self._succeed()
         return result
 
-    def __enter__(self) -> None:
-        """Begin a block. It is counted and never refused."""
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> Literal[False]:
-        """Count the block in the period it ends in. Its error goes on."""
-        if exc_type is None:
-            self._succeed()
-        else:
-            self._raised(self._period, exc_type, exc_value)
-        return False
-
     def _raised(
         self, period: int, kind: type[BaseException], error: BaseException | None
     ) -> None:
@@ -259,16 +241,6 @@ class CircuitBreaker(Streaks):
         left = timeout - (datetime.now(UTC) - self._opened_at).total_seconds()
         steady = timeout - (monotonic() - self._ticks)
         return left if left - steady < _CLOCK_SKEW else steady
-
-    @property
-    def failure_count(self) -> int:
-        """Failures in a row."""
-        return self._failure_count
-
-    @property
-    def last_failure(self) -> BaseException | None:
-        """The last failure of the row, or None."""
-        return self._last_failure
 
     @property
     def name(self) -> str:
