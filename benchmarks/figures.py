@@ -145,6 +145,7 @@ def save(run: Run, path: Path) -> None:
     rows = [json.dumps(_rounded(row)) for row in head.pop("figures")]
     text = json.dumps(head, indent=1)[:-2]
     body = ",\n  ".join(rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f'{text},\n "figures": [\n  {body}\n ]\n}}\n', encoding="utf-8")
 
 
