@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -193,3 +194,26 @@ def test_changes_of_settings_lose_no_call():
     at_once(calls, calls, changes)
 
     assert breaker.snapshot().totals.successes == 2 * CALLS
+
+
+def test_no_listener_is_lost_when_many_come_and_go_at_once():
+    class Guest:
+        def on_transition(self, event: Transition) -> None:
+            """Come, and hear nothing."""
+
+    for _ in range(ROUNDS * 2):
+        breaker = breaker_of()
+        staying = [[Guest() for _ in range(20)] for _ in range(THREADS)]
+
+        def come_and_go(mine: list[Guest], breaker: CircuitBreaker = breaker) -> None:
+            for guest in mine:
+                passing = Guest()
+                breaker.add_listener(passing)
+                breaker.add_listener(guest)
+                breaker.remove_listener(passing)
+
+        at_once(*[partial(come_and_go, mine) for mine in staying])
+
+        assert set(breaker._circuit.publisher.listeners) == {
+            guest for mine in staying for guest in mine
+        }

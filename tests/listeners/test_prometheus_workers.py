@@ -86,10 +86,10 @@ class Gunicorn:
         }
 
     def state(self, state: str) -> float:
-        return self.figures()["recloser_state", "payments", state]
+        return self.figures().get(("recloser_state", "payments", state), 0)
 
     def calls(self, outcome: str) -> float:
-        return self.figures()["recloser_calls_total", "payments", outcome]
+        return self.figures().get(("recloser_calls_total", "payments", outcome), 0)
 
 
 @pytest.fixture(

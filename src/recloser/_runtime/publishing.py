@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 
 from .._core import events
 from .._core.events import CallbackFailed, CallEnded, Event
 from .._core.hints import TYPE_CHECKING, Any, cast
+from . import forks
 from .mishaps import report
 from .shapes import is_async_callable
 
@@ -42,14 +44,34 @@ _HANDOVER = (
 
 
 _Table = Mapping[type[Event], tuple[Callable[[Any], object], ...]]
-_NOBODY: tuple[tuple[Listener, ...], _Table, bool] = ((), {}, False)
+_Heard = tuple[tuple[Listener, ...], _Table, bool]
+_NOBODY: _Heard = ((), {}, False)
+
+
+class _Swaps:
+    """The lock under which any table is compared and replaced, and nothing else is done.
+
+    One thread may enter twice: a finaliser may come in between.
+    """
+
+    def __init__(self) -> None:
+        """Make the lock, now and in every child."""
+        self.after_fork()
+        forks.watch(self)
+
+    def after_fork(self) -> None:
+        """In a child: a new lock."""
+        self.lock = threading.RLock()
+
+
+_swaps = _Swaps()
 
 
 class Publisher:
     """The listeners of one breaker, found by kind of event.
 
     Adding and removing replaces a whole table, so publishing needs no lock and a
-    listener may add or remove listeners.
+    listener may add or remove listeners. Who finds the table replaced starts again.
     """
 
     __slots__ = ("_failures", "farewells", "heard", "name")
@@ -58,7 +80,7 @@ class Publisher:
         """Begin with nobody listening."""
         self.name: str = name
         self._failures = 0
-        self.heard = _NOBODY
+        self.heard: _Heard = _NOBODY
         """Listeners, their methods by kind of event, and whether rejections are wanted."""
         self.farewells: tuple[Parting, ...] = ()
         """Who wants the last snapshot, and how to hand it over."""
@@ -80,9 +102,10 @@ class Publisher:
             before = self.heard
             listeners = tuple(change(before[0]))
             after = _heard_by(listeners) if listeners else _NOBODY
-            if self.heard is before:
-                self.heard = after
-                return
+            with _swaps.lock:
+                if self.heard is before:
+                    self.heard = after
+                    return
 
     @property
     def listeners(self) -> tuple[Listener, ...]:
@@ -94,9 +117,10 @@ class Publisher:
         while True:
             before = self.farewells
             after = (*before, parting)
-            if self.farewells is before:
-                self.farewells = after
-                return
+            with _swaps.lock:
+                if self.farewells is before:
+                    self.farewells = after
+                    return
 
     def drop(self, listener: Listener) -> tuple[Parting, ...]:
         """Forget what a listener wants done in the end, and return it."""
@@ -104,9 +128,10 @@ class Publisher:
             before = self.farewells
             dropped = tuple(one for one in before if one[0] == listener)
             after = tuple(one for one in before if one not in dropped)
-            if self.farewells is before:
-                self.farewells = after
-                return dropped
+            with _swaps.lock:
+                if self.farewells is before:
+                    self.farewells = after
+                    return dropped
 
     def wants(self, kind: type[Event]) -> bool:
         """Tell whether anybody listens, so that nobody makes events in vain."""
@@ -144,9 +169,7 @@ class Publisher:
             self.publish(event)
 
 
-def _heard_by(
-    listeners: tuple[Listener, ...],
-) -> tuple[tuple[Listener, ...], _Table, bool]:
+def _heard_by(listeners: tuple[Listener, ...]) -> _Heard:
     table = _table(listeners)
     return listeners, table, events.Rejected in table
 
