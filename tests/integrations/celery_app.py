@@ -19,6 +19,7 @@ app.conf.update(
         "data_folder_in": f"{FOLDER}/queue",
         "data_folder_out": f"{FOLDER}/queue",
         "control_folder": f"{FOLDER}/control",
+        "polling_interval": 0.02,
     },
     broker_connection_retry_on_startup=True,
     worker_prefetch_multiplier=1,

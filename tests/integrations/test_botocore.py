@@ -67,7 +67,11 @@ def orders(clock: FakeClock) -> CircuitBreaker:
 @pytest.fixture
 def connect(server: Loopback, orders: CircuitBreaker) -> Any:
     def make(
-        service: str, breaker: Any = orders, attempts: int = 1, **more: Any
+        service: str,
+        breaker: Any = orders,
+        attempts: int = 1,
+        patience: float = 60,
+        **more: Any,
     ) -> Any:
         client = Session().create_client(
             service,
@@ -77,7 +81,7 @@ def connect(server: Loopback, orders: CircuitBreaker) -> Any:
             aws_secret_access_key="secret",  # noqa: S106 - no secret
             config=Config(
                 retries={"total_max_attempts": attempts, "mode": "standard"},
-                read_timeout=5,
+                read_timeout=patience,
                 s3={"addressing_style": "path"},
             ),
         )
@@ -442,10 +446,8 @@ def test_an_event_stream_that_is_left_is_a_success(
 
 
 def test_a_read_timeout_counts(connect: Any, server: Loopback, orders: CircuitBreaker):
-    client = connect("dynamodb")
+    client = connect("dynamodb", patience=0.05)
     server.script(Held())
-    client.meta.config.read_timeout = 0.1  # too late for the session that was made
-    client._endpoint.http_session._timeout = 0.1
 
     with pytest.raises(exceptions.ReadTimeoutError):
         client.list_tables()
