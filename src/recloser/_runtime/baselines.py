@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     Baselines = Mapping[str, Baseline | Sequence[float]]
     """By kind: "failed" and "slow"."""
 
+NOTHING_USUAL: Usual = {}
 _KINDS = ("failed", "slow")
 _FEWEST_NUMBERS = 2
 
@@ -34,7 +35,7 @@ def usual_of(baselines: object, now: float) -> Usual:
         TypeError, ValueError: It is not what `snapshot().baseline` was.
     """
     if baselines is None:
-        return {}
+        return NOTHING_USUAL
     if not isinstance(baselines, Mapping):
         msg = f"baseline must be a mapping, got {baselines!r}"
         raise TypeError(msg)

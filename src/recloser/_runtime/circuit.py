@@ -472,7 +472,8 @@ class Circuit(Senses):
         """Return what is usual at the end of a period; a disabled one teaches nothing."""
         if recorder is None or isinstance(phase, Disabled):
             return self._usual
-        return {**self._usual, **recorder.usual(now)}
+        news = recorder.usual(now)
+        return {**self._usual, **news} if news else self._usual
 
     def _sync(self) -> None:
         """Set the ticket that follows from the phase; the last step of every swap."""

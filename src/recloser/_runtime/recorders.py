@@ -35,6 +35,7 @@ from .._core.hints import TYPE_CHECKING
 from .._core.outcomes import Kind
 from .._core.phases import Admission, Closed, Disabled, Observing
 from .._core.windows import Counts, CountWindow, Evidence, TimeWindow, Window
+from .baselines import NOTHING_USUAL
 from .counters import counter, steps_of
 from .entries import Entry
 from .flights import Flights
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
 
 _NO_TOTALS = Counts()
 _NO_NUMBERS = array("q")
-NOTHING_USUAL: Usual = {}
 
 
 class Streak:
