@@ -50,6 +50,11 @@ def usual_of(baselines: object, now: float) -> Usual:
     }
 
 
+def updated(usual: Usual, news: Usual) -> Usual:
+    """Return what is known with the news; the same mapping if there is none."""
+    return {**usual, **news} if news else usual
+
+
 def answered(usual: Usual) -> Usual:
     """Return what is known after a probe succeeded: the dependency does answer."""
     return {

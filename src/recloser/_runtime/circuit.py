@@ -45,7 +45,7 @@ from .._core.rules import Refused
 from .._core.states import State
 from .._core.windows import Counts, Evidence, TimeWindow
 from . import forks, reentry
-from .baselines import answered, usual_of
+from .baselines import answered, updated, usual_of
 from .counters import counter, steps_of
 from .entries import INSIDE, Entry, Refusal
 from .flights import Cohort, look
@@ -472,8 +472,7 @@ class Circuit(Senses):
         """Return what is usual at the end of a period; a disabled one teaches nothing."""
         if recorder is None or isinstance(phase, Disabled):
             return self._usual
-        news = recorder.usual(now)
-        return {**self._usual, **news} if news else self._usual
+        return updated(self._usual, recorder.usual(now))
 
     def _sync(self) -> None:
         """Set the ticket that follows from the phase; the last step of every swap."""
