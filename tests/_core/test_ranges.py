@@ -128,3 +128,12 @@ def test_whole_number_is_no_float(value: float) -> None:
 def test_timedelta_is_no_rate() -> None:
     with pytest.raises(TypeError, match="must be a number"):
         ranges.rate("option", timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("value", [-1, timedelta(seconds=-1)])
+def test_duration_that_may_be_zero_says_so(value: object) -> None:
+    with pytest.raises(ValueError) as caught:
+        ranges.duration("option", value)
+
+    assert ranges.duration("option", 0) == 0
+    assert str(caught.value) == f"option must be at least 0 seconds, got {value!r}"

@@ -470,6 +470,8 @@ def test_reconfigure_keeps_a_half_open_round(make, service):
         ({"probe_concurrency": 7}, ValueError),
         ({"recovery": nan}, ValueError),
         ({"policy": 3}, TypeError),
+        ({"policy": 0}, TypeError),
+        ({"policy": {}}, TypeError),
         ({"colour": "red"}, TypeError),
         ({"ignore": (KeyError,)}, TypeError),
     ],

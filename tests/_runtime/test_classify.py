@@ -643,3 +643,38 @@ def test_hint_only_adds_jitter_to_what_the_server_asked(make):
     judge(payments, OSError())
 
     assert 60 <= payments.snapshot().retry_after <= 90
+
+
+# -- what cannot answer on the spot --------------------------------------------------
+
+
+def pages(_=None):
+    yield
+
+
+async def apages(_=None):
+    yield
+
+
+async def later(_=None):
+    pass
+
+
+@pytest.mark.parametrize("callback", [pages, apages, later])
+@pytest.mark.parametrize(
+    "option", ["ignore", "successes", "failures", "failure_result", "retry_after"]
+)
+def test_callback_that_runs_later_is_refused(make, option, callback):
+    with pytest.raises(TypeError, match=f"{option} is asked on the spot") as refusal:
+        make(**{option: callback})
+
+    assert repr(callback) in str(refusal.value)
+
+
+@pytest.mark.parametrize("option", ["failure_result", "retry_after"])
+def test_exception_type_is_no_question_about_a_result(make, option):
+    with pytest.raises(TypeError) as refusal:
+        make(**{option: KeyError})
+
+    told = "must be a function, got the exception type <class 'KeyError'>"
+    assert str(refusal.value) == f"{option} {told}"

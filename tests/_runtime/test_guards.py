@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from datetime import timedelta
@@ -630,3 +631,26 @@ def test_waiting_time_is_not_the_calls(make, service, clock, threads):
 
     assert payments.state is State.CLOSED
     assert payments.snapshot().totals.slow == 0
+
+
+# -- what is no function -------------------------------------------------------------
+
+
+def test_none_is_no_function_to_guard(make):
+    payments = make()
+
+    for holder in (payments, payments(ignore=(KeyError,))):
+        with pytest.raises(TypeError, match="cannot guard None: it is not callable"):
+            holder(None)
+
+
+def test_call_of_what_cannot_be_called_is_refused_and_not_counted(make):
+    payments = make(trip=1)
+
+    for holder in (payments, payments(ignore=(KeyError,))):
+        with pytest.raises(TypeError, match=r"call\(\) needs a callable, got 5"):
+            holder.call(5)
+        with pytest.raises(TypeError, match=r"acall\(\) needs a callable, got 5"):
+            asyncio.run(holder.acall(5))
+
+    assert payments.snapshot().totals.calls == 0

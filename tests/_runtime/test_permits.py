@@ -551,3 +551,24 @@ def test_hint_of_a_failing_probe_lengthens_the_wait(half_open):
     half_open.acquire().failure(retry_after=60)
 
     assert half_open.snapshot().retry_after == 60
+
+
+@pytest.mark.parametrize("error", ["timed out", 503, OSError])
+def test_failure_that_is_no_exception_is_refused_and_the_permit_kept(payments, error):
+    permit = payments.acquire()
+
+    with pytest.raises(TypeError, match="error must be an exception, got"):
+        permit.failure(error)
+
+    assert (permit.settled, payments.state) == (False, State.CLOSED)
+
+
+class EmptyErrors(Exception):
+    def __len__(self):
+        return 0
+
+
+def test_failure_is_told_although_the_error_is_as_false_as_none(payments):
+    payments.acquire().failure(EmptyErrors("no rows"))
+
+    assert payments.snapshot().last_failure.type == "EmptyErrors"

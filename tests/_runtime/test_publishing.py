@@ -21,6 +21,7 @@ from recloser import (
     State,
     Transition,
 )
+from recloser.listeners.logging import LoggingListener
 from recloser.testing import force
 
 may_raise = pytest.mark.recloser_allow_callback_errors
@@ -432,7 +433,13 @@ class AsyncCallable:
         pass
 
 
-@pytest.mark.parametrize("listener", [atell, AsyncEars(), AsyncCallable()])
+def tell_one_by_one(event):
+    yield
+
+
+@pytest.mark.parametrize(
+    "listener", [atell, AsyncEars(), AsyncCallable(), tell_one_by_one]
+)
 @pytest.mark.parametrize("when", ["made", "added"])
 def test_async_listener_is_refused_with_the_line_that_hands_over(make, listener, when):
     with pytest.raises(TypeError, match="cannot be a coroutine function") as refusal:
@@ -443,6 +450,14 @@ def test_async_listener_is_refused_with_the_line_that_hands_over(make, listener,
 
     line = "`lambda event: loop.call_soon_threadsafe(queue.put_nowait, event)`"
     assert line in str(refusal.value)
+
+
+@pytest.mark.parametrize("kind", [AsyncEars, LoggingListener, dict])
+def test_class_in_place_of_a_listener_is_refused(make, kind):
+    with pytest.raises(TypeError) as refusal:
+        make(listeners=[kind])
+
+    assert str(refusal.value) == f"a listener must be an object, got the class {kind!r}"
 
 
 def test_line_that_hands_over_works(make, threads):

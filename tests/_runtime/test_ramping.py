@@ -502,6 +502,27 @@ def test_unhealthy_dependency_changes_nothing(
     assert (well, breaker.try_acquire()) == (False, None)
 
 
+@pytest.mark.parametrize("check", [asyncio.sleep, None, 5])
+def test_check_that_is_no_plain_function_is_refused_in_any_state(
+    make: Callable[..., CircuitBreaker], check: Any
+) -> None:
+    breaker = make()
+
+    with pytest.raises(TypeError) as refusal:
+        breaker.check_health(check)
+
+    assert str(refusal.value) == f"check must be a plain function, got {check!r}"
+
+
+def test_check_that_cannot_be_called_in_a_task_is_refused(
+    make: Callable[..., CircuitBreaker],
+) -> None:
+    breaker = make()
+
+    with pytest.raises(TypeError, match="needs a callable, got 5"):
+        asyncio.run(breaker.acheck_health(5))  # type: ignore[arg-type]
+
+
 async def _ping() -> None:
     await asyncio.sleep(0)
 
@@ -510,7 +531,17 @@ async def _down() -> None:
     down()
 
 
-@pytest.mark.parametrize(("check", "well"), [(_ping, True), (_down, False)])
+@pytest.mark.parametrize(
+    ("check", "well"),
+    [
+        (_ping, True),
+        (_down, False),
+        (str, False),
+        (int.__call__, False),
+        (dict, False),
+        (print, True),
+    ],
+)
 def test_health_is_checked_in_a_task_too(
     make: Callable[..., CircuitBreaker],
     check: Any,

@@ -137,3 +137,10 @@ def test_breakers_may_come_and_go_while_others_look(registry, threads):
     workers = [threads.start(come_and_go) for _ in range(3)]
 
     assert [worker.join().error for worker in workers] == [None] * 3
+
+
+def test_what_is_no_breaker_cannot_be_added(registry):
+    with pytest.raises(TypeError, match="must be a CircuitBreaker, got 'payments'"):
+        registry.add("payments")
+
+    assert len(registry) == 0

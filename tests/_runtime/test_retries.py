@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from recloser import RetryBudget
+from recloser import BreakerGroup, RetryBudget
 
 
 def test_budget_begins_with_its_reserve_and_ends_with_it(make):
@@ -127,3 +127,11 @@ def test_child_of_a_fork_has_a_lock_of_its_own(make):
 
 def test_budget_says_whose_it_is(make):
     assert repr(RetryBudget(make())) == "<RetryBudget of 'payments', 10 left>"
+
+
+@pytest.mark.parametrize("breaker", ["payments", None, BreakerGroup("hosts")])
+def test_budget_of_what_is_no_breaker_is_refused(breaker):
+    with pytest.raises(TypeError) as refusal:
+        RetryBudget(breaker)
+
+    assert str(refusal.value) == f"breaker must be a CircuitBreaker, got {breaker!r}"

@@ -405,3 +405,8 @@ print(ledger.read().counters[key], ledger.read().generation)
 
     assert run.stderr == ""
     assert run.stdout.splitlines() == ["0.0 1.0 1", "1.0 0"]
+
+
+def test_label_that_is_no_function_is_refused():
+    with pytest.raises(TypeError, match="function of a breaker's name, got 'host'"):
+        Ledger("host", Names(100))

@@ -170,3 +170,24 @@ def test_single_calls_are_not_logged(payments, lines):
     fail(payments)
 
     assert lines() == []
+
+
+def test_logger_that_is_none_of_them_is_refused():
+    with pytest.raises(TypeError) as refusal:
+        LoggingListener("recloser")
+
+    assert str(refusal.value) == "logger must be a logging.Logger, got 'recloser'"
+
+
+def test_long_wait_is_told_in_whole_seconds(clock, caplog):
+    CircuitBreaker(
+        "payments",
+        recovery=Wait(4_580, jitter=0),
+        clock=clock,
+        registry="none",
+        listeners=[LoggingListener()],
+    ).trip()
+
+    assert caplog.messages == [
+        "payments: closed -> open (tripped by hand), retry in 4580 s"
+    ]

@@ -249,3 +249,8 @@ def test_without_a_span_nothing_happens(traced):
         traced.acquire()
 
     assert not trace.get_current_span().is_recording()
+
+
+def test_meter_provider_that_is_none_is_refused():
+    with pytest.raises(TypeError, match="must be a MeterProvider, got 'global'"):
+        OpenTelemetryListener(meter_provider="global")

@@ -297,3 +297,8 @@ for line in generate_latest(registry).decode().splitlines():
     assert run.stdout.splitlines() == [
         'recloser_calls_total{name="payments",outcome="success"} 5.0'
     ]
+
+
+def test_registry_that_is_none_is_refused():
+    with pytest.raises(TypeError, match="CollectorRegistry or None, got 'default'"):
+        PrometheusListener(registry="default")

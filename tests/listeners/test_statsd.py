@@ -193,3 +193,17 @@ def test_many_breakers_fill_many_datagrams(make, listen, heard):
 def test_bad_options_are_refused(options, text):
     with pytest.raises(ValueError, match=text):
         StatsdListener(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"host": None}, "host must be the name or address of a host, got None"),
+        ({"prefix": 3}, "prefix must be text without spaces"),
+        ({"tags": ["env:live"]}, "tags must be a mapping of names to values, got"),
+        ({"label": "name"}, "label must be a function of a breaker's name, got 'name'"),
+    ],
+)
+def test_option_of_the_wrong_type_is_shown_with_its_rule(options, rule):
+    with pytest.raises((TypeError, ValueError), match=rule):
+        StatsdListener(**options)

@@ -139,3 +139,8 @@ def test_another_logger_can_be_given(make):
         payments.trip()
 
     assert [line["shop"] for line in lines] == ["east"]
+
+
+def test_logger_that_is_none_is_refused():
+    with pytest.raises(TypeError, match="must be a logger of structlog, got 3"):
+        StructlogListener(3)

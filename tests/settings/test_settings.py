@@ -14,6 +14,7 @@ from recloser import (
     CountWindow,
     FailureRate,
     Policy,
+    Ramp,
     State,
     TimeWindow,
     Wait,
@@ -665,3 +666,54 @@ def test_breaker_lives_as_long_as_its_settings():
     found = get_breaker("payments")
 
     assert isinstance(found, CircuitBreaker)
+
+
+# -- the return of traffic -----------------------------------------------------------
+
+
+def test_ramp_comes_from_the_table_and_from_the_environment():
+    settings = Settings(
+        {
+            "defaults": {"ramp": True},
+            "breakers": {"payments": {"ramp": {"steps": [0.1, 1], "round": 2}}},
+        },
+        environ={"RECLOSER_PAYMENTS__RAMP__PATIENCE": "7", "RECLOSER_QUEUE__RAMP": "0"},
+    )
+
+    assert settings.policy("payments").ramp == Ramp((0.1, 1), round=2, patience=7)
+    assert settings.policy("search").ramp == Ramp()
+    assert settings.policy("queue").ramp is None
+
+
+def test_ramp_belongs_in_the_settings():
+    with pytest.raises(TypeError, match=r"settings: breakers\.payments\.ramp"):
+        Settings().breaker("payments", ramp=True)
+
+
+# -- what is no setting --------------------------------------------------------------
+
+
+def test_environment_that_is_no_mapping_is_refused():
+    with pytest.raises(
+        TypeError, match="environ must be a mapping of variables, got 'PATH'"
+    ):
+        Settings(environ="PATH")
+
+
+@pytest.mark.parametrize("name", [5, None, b"payments"])
+def test_name_that_is_no_string_is_refused(name):
+    settings = Settings()
+
+    with pytest.raises(TypeError, match="name must be a string, got"):
+        settings.breaker(name)
+
+    assert settings.breakers == []
+
+
+def test_update_takes_settings_and_no_table():
+    settings = Settings({"breakers": {"payments": {"trip": 3}}})
+
+    with pytest.raises(TypeError, match=r"new must be Settings, got \{\}"):
+        settings.update({})
+
+    assert settings.policy("payments").trip == ConsecutiveFailures(3)

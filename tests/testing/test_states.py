@@ -31,6 +31,11 @@ def test_state_can_be_given_as_a_string(payments):
     assert payments.state is State.HALF_OPEN
 
 
+def test_what_is_no_breaker_is_refused():
+    with pytest.raises(TypeError, match="must be a CircuitBreaker, got None"):
+        force(None, State.OPEN)
+
+
 def test_what_is_no_state_is_refused(payments):
     with pytest.raises(ValueError, match="ajar"):
         force(payments, "ajar")

@@ -65,8 +65,8 @@ def share(name: str, value: object) -> float:
 
 def seconds(name: str, value: object) -> float:
     """Return a duration in seconds, > 0, from a number or a `timedelta`."""
-    result = duration(name, value)
-    if result == 0:
+    result = _in_seconds(name, value)
+    if result <= 0:
         msg = f"{name} must be more than 0 seconds, got {value!r}"
         raise ValueError(msg)
     return result
@@ -79,14 +79,21 @@ def optional_seconds(name: str, value: object) -> float | None:
 
 def duration(name: str, value: object) -> float:
     """Return a duration in seconds, >= 0, from a number or a `timedelta`."""
+    result = _in_seconds(name, value)
+    if result < 0:
+        msg = f"{name} must be at least 0 seconds, got {value!r}"
+        raise ValueError(msg)
+    return result
+
+
+def _in_seconds(name: str, value: object) -> float:
     total = getattr(value, "total_seconds", None)
     try:
         result = number(name, total() if callable(total) else value)
     except TypeError:
         msg = f"{name} must be seconds or a timedelta, got {value!r}"
         raise TypeError(msg) from None
-    if not 0 <= result <= _LONGEST:
-        rule = "more than 0 seconds" if result < 0 else f"at most {_LONGEST:g} seconds"
-        msg = f"{name} must be {rule}, got {value!r}"
+    if result > _LONGEST:
+        msg = f"{name} must be at most {_LONGEST:g} seconds, got {value!r}"
         raise ValueError(msg)
     return result

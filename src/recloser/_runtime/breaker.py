@@ -33,6 +33,7 @@ from .permits import Permit
 from .publishing import each_listener
 from .registry import Registry, default_registry
 from .rejecting import reject
+from .shapes import refuse_uncallable, runs_later
 from .switch import is_disabled
 from .taps import listen
 from .vocabulary import unknown_guard_option, unknown_option
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 R = TypeVar("R")
 R2 = TypeVar("R2")
+_NOT_GIVEN = object()  # None is no function: it is refused, like anything that is none
 
 
 @final
@@ -232,7 +234,7 @@ class CircuitBreaker(metaclass=BlockType):
     ) -> Guard: ...
     def __call__(  # noqa: D417 - five options share a line, and unknown ones are refused
         self,
-        function: Any = None,
+        function: Any = _NOT_GIVEN,
         /,
         *,
         fallback: Any = None,
@@ -268,7 +270,7 @@ class CircuitBreaker(metaclass=BlockType):
         """
         for option in unknown:
             raise unknown_guard_option(option)
-        if function is not None:
+        if function is not _NOT_GIVEN:
             return decorate(self, self._gate, function)
         options = {
             "ignore": ignore,
@@ -296,6 +298,7 @@ class CircuitBreaker(metaclass=BlockType):
         Raises:
             CircuitOpenError: The call was rejected; nothing was called.
         """
+        refuse_uncallable(function, "acall")
         result: R = await self._gate.ask_async(function, args, kwargs)
         return result
 
@@ -435,7 +438,13 @@ class CircuitBreaker(metaclass=BlockType):
 
         Returns:
             Whether probes were permitted.
+
+        Raises:
+            TypeError: The check is a coroutine function: use `acheck_health`.
         """
+        if not callable(cast("object", check)) or runs_later(check):
+            msg = f"check must be a plain function, got {check!r}"
+            raise TypeError(msg)
         if not self._circuit.is_waiting():
             return False
         try:
@@ -446,10 +455,13 @@ class CircuitBreaker(metaclass=BlockType):
 
     async def acheck_health(self, check: Callable[[], Awaitable[object]], /) -> bool:
         """Run a health check in a task; see `check_health`."""
+        refuse_uncallable(check, "acheck_health")
         if not self._circuit.is_waiting():
             return False
         try:
-            result = await check()
+            result = cast("object", check())
+            if hasattr(type(result), "__await__"):
+                result = await cast("Awaitable[object]", result)
         except Exception:  # noqa: BLE001 - that is the answer
             return False
         return self._permitted(result)
@@ -485,7 +497,9 @@ class CircuitBreaker(metaclass=BlockType):
             TypeError, ValueError: A value is bad; nothing was changed.
         """
         whole = changes.pop("policy", None)
-        self._circuit.reconfigure(lambda policy: _changed(whole or policy, changes))
+        self._circuit.reconfigure(
+            lambda policy: _changed(policy if whole is None else whole, changes)
+        )
 
     def add_listener(self, listener: Listener) -> None:
         """Tell one more listener of what happens from now on."""

@@ -10,7 +10,7 @@ from .._core.errors import RecloserError
 from .._core.hints import Any, cast
 from .._core.outcomes import Kind, Outcome
 from .mishaps import failure_info, result_info
-from .shapes import is_async_callable
+from .shapes import runs_later
 
 Mishap = Callable[[str, Exception], object]
 ErrorTest = type[BaseException] | Callable[[BaseException], object]
@@ -41,7 +41,7 @@ class Matcher:
             if isinstance(test, type):
                 self.types += (_exception_type(option, test),)
             elif callable(test):
-                _refuse_async(option, test)
+                _refuse_late(option, test)
                 self.predicates += (test,)
             else:
                 msg = f"{option} must hold exception types and predicates, got {test!r}"
@@ -244,16 +244,20 @@ def _optional_callable(
 ) -> Any:  # the option's own type comes back
     if value is None:
         return None
-    _refuse_async(option, value)
-    if callable(value):
+    _refuse_late(option, value)
+    given: object = value
+    if isinstance(given, type) and issubclass(given, BaseException):
+        msg = f"{option} must be a function, got the exception type {value!r}"
+        raise TypeError(msg)
+    if callable(given):
         return value
     msg = f"{option} must be callable, got {value!r}"
     raise TypeError(msg)
 
 
-def _refuse_async(option: str, value: object) -> None:
-    if callable(value) and is_async_callable(value):
-        msg = f"{option} is asked on the spot and cannot be a coroutine function, got {value!r}"
+def _refuse_late(option: str, value: object) -> None:
+    if callable(value) and runs_later(value):
+        msg = f"{option} is asked on the spot and cannot be a coroutine function or a generator, got {value!r}"
         raise TypeError(msg)
 
 

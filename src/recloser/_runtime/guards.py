@@ -19,7 +19,7 @@ from .classify import classifier_for
 from .fallbacks import Fallback
 from .gate import Gate
 from .permits import Permit
-from .shapes import AnyCallable, shape_of
+from .shapes import AnyCallable, refuse_uncallable, shape_of
 from .wrappers import guard_function
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class Guard:
         self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Call a function and await what it returns, guarded."""
+        refuse_uncallable(function, "acall")
         result: R = await self._gate.ask_async(function, args, kwargs)
         return result
 

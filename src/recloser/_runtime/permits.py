@@ -6,7 +6,7 @@ from math import inf
 
 from .._core import ranges
 from .._core.errors import PermitError
-from .._core.hints import TYPE_CHECKING, Self, final
+from .._core.hints import TYPE_CHECKING, Self, cast, final
 from .._core.outcomes import FailureInfo, Kind, Outcome
 from . import reentry
 from .classify import valid_hint
@@ -99,14 +99,18 @@ class Permit:
                 the recovery policy's ceiling.
 
         Raises:
+            TypeError: The error is no exception; the permit is still yours.
             PermitError: The permit was settled before; nothing is counted twice.
         """
+        if error is not None and not isinstance(cast("object", error), BaseException):
+            msg = f"error must be an exception, got {error!r}"
+            raise TypeError(msg)
         hint = None if retry_after is None else valid_hint(retry_after)
         entry = self._take()
         now = self._gate.circuit.now()
         cause = (
             failure_info(error, now)
-            if error
+            if error is not None
             else FailureInfo(type="failure", message="", at=now)
         )
         slow = self._gate.circuit.is_slow(entry.started, now)

@@ -10,7 +10,7 @@ from .._core.events import CallbackFailed, CallEnded, Event
 from .._core.hints import TYPE_CHECKING, Any, cast
 from . import forks
 from .mishaps import report
-from .shapes import is_async_callable
+from .shapes import runs_later
 
 if TYPE_CHECKING:
     from .insight import Snapshot
@@ -38,8 +38,8 @@ _METHODS: dict[str, type[Event]] = {
 }
 _ATTACHED = "on_attached"  # is handed the breaker itself (`attending`), no event
 _HANDOVER = (
-    "a listener runs on the thread that made the call and cannot be a coroutine function, "
-    "got {!r}: hand over with `lambda event: loop.call_soon_threadsafe(queue.put_nowait, event)`"
+    "a listener runs on the thread that made the call and cannot be a coroutine function "
+    "or a generator, got {!r}: hand over with `lambda event: loop.call_soon_threadsafe(queue.put_nowait, event)`"
 )
 
 
@@ -204,6 +204,9 @@ def check_listener(listener: object) -> None:
 
 
 def _methods(listener: Listener) -> dict[type[Event], Callable[[Any], object]]:
+    if isinstance(listener, type):
+        msg = f"a listener must be an object, got the class {listener!r}"
+        raise TypeError(msg)
     found: dict[type[Event], Callable[[Any], object]] = {
         kind: getattr(listener, name)
         for name, kind in _METHODS.items()
@@ -215,6 +218,6 @@ def _methods(listener: Listener) -> dict[type[Event], Callable[[Any], object]]:
         msg = f"a listener must be callable or have an on_... method, got {listener!r}"
         raise TypeError(msg)
     for method in found.values():
-        if is_async_callable(method):
+        if runs_later(method):
             raise TypeError(_HANDOVER.format(listener))
     return found

@@ -42,7 +42,14 @@ class Registry:
         self._lock = threading.RLock()
 
     def add(self, breaker: CircuitBreaker) -> None:
-        """Add a breaker; it becomes the one found under its name."""
+        """Add a breaker; it becomes the one found under its name.
+
+        Raises:
+            TypeError: It is no breaker.
+        """
+        if not hasattr(breaker, "_circuit"):
+            msg = f"breaker must be a CircuitBreaker, got {breaker!r}"
+            raise TypeError(msg)
         with self._lock:
             self._newest[breaker.name] = breaker
             self._all.pop(breaker, None)

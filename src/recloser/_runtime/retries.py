@@ -5,13 +5,11 @@ from __future__ import annotations
 import threading
 
 from .._core import ranges
-from .._core.hints import TYPE_CHECKING, final
+from .._core.hints import cast, final
 from .._core.retries import Store, earn, spend
 from .._core.states import State
 from . import forks
-
-if TYPE_CHECKING:
-    from .breaker import CircuitBreaker
+from .breaker import CircuitBreaker
 
 _CALM = {State.CLOSED, State.METRICS_ONLY}
 
@@ -43,7 +41,8 @@ class RetryBudget:
             begins with. Default 10.
 
     Raises:
-        TypeError, ValueError: A number is of the wrong type or out of range.
+        TypeError, ValueError: It is no breaker, or a number is of the wrong type or out
+            of range.
 
     Source: Finagle's `RetryBudget`; gRPC's retry throttling.
     """
@@ -54,6 +53,9 @@ class RetryBudget:
         self, breaker: CircuitBreaker, *, share: float = 0.1, reserve: int = 10
     ) -> None:
         """Begin with a full reserve."""
+        if not isinstance(cast("object", breaker), CircuitBreaker):
+            msg = f"breaker must be a CircuitBreaker, got {breaker!r}"
+            raise TypeError(msg)
         self._breaker = breaker
         self._share = ranges.rate("share", share)
         self._reserve = ranges.whole("reserve", reserve)

@@ -67,11 +67,29 @@ def is_async_callable(target: object) -> bool:
     return any(map(inspect.iscoroutinefunction, (target, _code_bearer(target))))
 
 
+def runs_later(target: object) -> bool:
+    """Tell whether calling `target` runs nothing yet: a coroutine function, a generator."""
+    inspect, code = _inspect(), _code_bearer(target)
+    generators = inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code)
+    return generators or is_async_callable(target)
+
+
 def _is_generator_based_coroutine(target: object) -> bool:
     """Tell whether `types.coroutine` made it: awaited, though written as a generator."""
     inspect = _inspect()
     flags = getattr(getattr(target, "__code__", None), "co_flags", 0)
     return isinstance(flags, int) and bool(flags & inspect.CO_ITERABLE_COROUTINE)
+
+
+def refuse_uncallable(target: object, method: str) -> None:
+    """Refuse what cannot be called: that is a mistake, and no evidence.
+
+    Raises:
+        TypeError: Before the call is admitted.
+    """
+    if not callable(target):
+        msg = f"{method}() needs a callable, got {target!r}"
+        raise TypeError(msg)
 
 
 def refuse_async(target: object) -> None:
@@ -82,6 +100,7 @@ def refuse_async(target: object) -> None:
     """
     if type(target) is FunctionType and not target.__code__.co_flags & _ASYNC:
         return  # most calls: a look at the flags instead of two at everything else
+    refuse_uncallable(target, "call")
     if is_async_callable(target):
         msg = f"call() cannot run the coroutine function {target!r}: use `await acall(...)`"
         raise TypeError(msg)

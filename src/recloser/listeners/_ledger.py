@@ -73,12 +73,18 @@ class Ledger:
         label: Makes the value of the label `name` out of a breaker's name.
         names: Names with series of their own; the rest is `other`.
         idle: Whether breakers that no call has reached yet count in the states.
+
+    Raises:
+        TypeError: The label is no function.
     """
 
     def __init__(
         self, label: Callable[[str], str] | None, names: Names, *, idle: bool = True
     ) -> None:
         """Begin with no breaker."""
+        if label is not None and not callable(cast("object", label)):
+            msg = f"label must be a function of a breaker's name, got {label!r}"
+            raise TypeError(msg)
         self._label = label
         self._names = names
         self._idle = idle

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, final
 
+from .._core.durations import in_words
 from .._core.states import State
 
 if TYPE_CHECKING:
@@ -31,11 +32,17 @@ class LoggingListener:
 
     Args:
         logger: Where to log. Default the logger `recloser`.
+
+    Raises:
+        TypeError: It is no logger.
     """
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
         """Take the logger."""
-        self._logger = logger or logging.getLogger("recloser")
+        self._logger = logging.getLogger("recloser") if logger is None else logger
+        if not callable(getattr(self._logger, "log", None)):
+            msg = f"logger must be a logging.Logger, got {logger!r}"
+            raise TypeError(msg)
 
     def on_transition(self, event: Transition) -> None:
         """Log an opening as a warning, anything else as an info."""
@@ -44,7 +51,7 @@ class LoggingListener:
         if event.reason:
             text += f" ({event.reason})"
         if event.retry_after is not None:
-            text += f", retry in {event.retry_after:.3g} s"
+            text += f", retry in {in_words(event.retry_after)}"
         self._log(level, text, event)
 
     def on_rejected(self, event: Rejected) -> None:

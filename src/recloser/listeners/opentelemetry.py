@@ -68,6 +68,9 @@ class OpenTelemetryListener:
     ) -> None:
         """Make the instruments."""
         self._ledger = Ledger(label, Names(ranges.whole("names", names)))
+        if meter_provider is not None and not hasattr(meter_provider, "get_meter"):
+            msg = f"meter_provider must be a MeterProvider, got {meter_provider!r}"
+            raise TypeError(msg)
         meter = metrics.get_meter(_SCOPE, meter_provider=meter_provider)
         for figure in FIGURES:
             _instrument(meter, figure, partial(self._observe, figure))

@@ -12,7 +12,7 @@ change of state, and when it ends. Successes pay nothing in either mode.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, cast, final
 
 from .. import CircuitBreaker, Snapshot, Transition
 from .._core import ranges
@@ -62,7 +62,8 @@ class PrometheusListener(Collector):
         every: Seconds, > 0, between two writings, with several workers. Default 5.
 
     Raises:
-        ValueError: An option is out of range, or the registry has such a listener.
+        TypeError, ValueError: An option is of the wrong type or out of range, or the
+            registry has such a listener.
     """
 
     def __init__(
@@ -74,6 +75,9 @@ class PrometheusListener(Collector):
         every: float = 5.0,
     ) -> None:
         """Register, or begin to write."""
+        if not isinstance(cast("object", registry), CollectorRegistry | None):
+            msg = f"registry must be a CollectorRegistry or None, got {registry!r}"
+            raise TypeError(msg)
         most, seconds = ranges.whole("names", names), ranges.seconds("every", every)
         shared = bool(getattr(ValueClass, "_multiprocess", False))
         folder = _folder() if shared else None

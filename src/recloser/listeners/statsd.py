@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import TYPE_CHECKING, final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast, final
 
 from .._core import ranges
 from ._figures import READ_AT, Series
@@ -19,7 +20,7 @@ from ._ledger import Ledger
 from ._names import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from .. import CircuitBreaker, Snapshot, Transition
 
@@ -71,7 +72,7 @@ class StatsdListener:
         every: float = 10.0,
     ) -> None:
         """Check the options and begin to send."""
-        self._target = (host, _port(port))
+        self._target = (_host(host), _port(port))
         self._lines = _Lines(_prefix(prefix), tags)
         self._ledger = Ledger(label, Names(ranges.whole("names", names)))
         self._sent: dict[Series, float] = {}
@@ -135,6 +136,9 @@ class _Lines:
 
     def __init__(self, prefix: str, tags: Mapping[str, str] | None) -> None:
         """Write tags, if there are any or none, but not for None."""
+        if tags is not None and not isinstance(cast("object", tags), Mapping):
+            msg = f"tags must be a mapping of names to values, got {tags!r}"
+            raise TypeError(msg)
         self._prefix = prefix
         self._tags = None if tags is None else [_tag(*tag) for tag in tags.items()]
 
@@ -189,8 +193,15 @@ def _port(port: int) -> int:
     return port
 
 
-def _prefix(prefix: str) -> str:
-    if not prefix or re.search(r"[:|@#\s]", prefix):
+def _host(host: object) -> str:
+    if not isinstance(host, str) or not host:
+        msg = f"host must be the name or address of a host, got {host!r}"
+        raise TypeError(msg)
+    return host
+
+
+def _prefix(prefix: object) -> str:
+    if not isinstance(prefix, str) or not prefix or re.search(r"[:|@#\s]", prefix):
         msg = (
             f"prefix must be text without spaces, ':', '|', '@' and '#', got {prefix!r}"
         )

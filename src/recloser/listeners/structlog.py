@@ -36,11 +36,17 @@ class StructlogListener:
     Args:
         logger: Where to log: anything with `debug`, `info` and `warning` methods that
             take keywords. Default `structlog.get_logger("recloser")`.
+
+    Raises:
+        TypeError: It is no logger.
     """
 
     def __init__(self, logger: Any = None) -> None:
         """Take the logger, of whichever class structlog was told to make."""
         self._logger = structlog.get_logger("recloser") if logger is None else logger
+        if logger is not None and not callable(getattr(logger, "warning", None)):
+            msg = f"logger must be a logger of structlog, got {logger!r}"
+            raise TypeError(msg)
 
     def on_transition(self, event: Transition) -> None:
         """Log an opening as a warning, anything else as an info."""

@@ -47,6 +47,9 @@ class Settings:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         """Check everything; make nothing yet."""
+        if environ is not None and not isinstance(cast("object", environ), Mapping):
+            msg = f"environ must be a mapping of variables, got {environ!r}"
+            raise TypeError(msg)
         self._tables = Tables({} if table is None else table, environ or {})
         self._lock = threading.RLock()
         self._breakers: dict[str, tuple[CircuitBreaker, dict[str, Any]]] = {}
@@ -181,9 +184,13 @@ class Settings:
             Names of those that changed, sorted.
 
         Raises:
+            TypeError: `new` is no `Settings`.
             ValueError: `new` has another `max_size` for a group that exists. Nothing was
                 changed.
         """
+        if not isinstance(cast("object", new), Settings):
+            msg = f"new must be Settings, got {new!r}"
+            raise TypeError(msg)
         with self._lock:
             changes = [*self._changes(new._tables)]
             self._tables = new._tables
@@ -216,6 +223,9 @@ class Settings:
         options: dict[str, Any],
         make: Callable[[Entry], T],
     ) -> T:
+        if not isinstance(cast("object", name), str):
+            msg = f"name must be a string, got {name!r}"
+            raise TypeError(msg)
         _refuse_settings(section, name, options)
         with self._lock:
             if name not in shelf:

@@ -14,7 +14,7 @@ from ._environment import DEFAULTS, Environment, Table, token_of
 Section = Literal["breakers", "groups"]
 
 POLICY_KEYS = frozenset(
-    {"trip", "recovery", "probes", "probe_concurrency", "probe_lease"}
+    {"trip", "recovery", "probes", "probe_concurrency", "probe_lease", "ramp"}
 )
 _KNOWN = {
     "defaults": POLICY_KEYS | {"initial_state"},

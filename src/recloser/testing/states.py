@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from .._core.states import State
+from .._runtime.breaker import CircuitBreaker
 from .._runtime.registry import default_registry
 from .._runtime.switch import hold_off, is_disabled
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-
-    from .._runtime.breaker import CircuitBreaker
 
 
 def force(breaker: CircuitBreaker, state: State) -> None:
@@ -25,8 +24,12 @@ def force(breaker: CircuitBreaker, state: State) -> None:
         state: Any state, half_open too.
 
     Raises:
+        TypeError: It is no breaker.
         ValueError: It is no state.
     """
+    if not isinstance(cast("object", breaker), CircuitBreaker):
+        msg = f"breaker must be a CircuitBreaker, got {breaker!r}"
+        raise TypeError(msg)
     breaker._circuit.enter(State(state))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - what the public API keeps from production
 
 
