@@ -249,7 +249,7 @@ def _optional_callable(
     if isinstance(given, type) and issubclass(given, BaseException):
         msg = f"{option} must be a function, got the exception type {value!r}"
         raise TypeError(msg)
-    if callable(given):
+    if callable(cast("object", value)):
         return value
     msg = f"{option} must be callable, got {value!r}"
     raise TypeError(msg)

@@ -84,7 +84,7 @@ def test_slow_calls_are_a_second_budget_and_each_has_half() -> None:
             "unacceptable must be in (0, 1], got 50 (rates are fractions: did you mean 0.5?)",
         ),
         ({"settle": 6}, ValueError, "settle must be at most 5 seconds, got 6"),
-        ({"settle": -1}, ValueError, "settle must be more than 0 seconds, got -1"),
+        ({"settle": -1}, ValueError, "settle must be at least 0 seconds, got -1"),
         (
             {"slower_than": 0},
             ValueError,
