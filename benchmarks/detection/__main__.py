@@ -9,46 +9,70 @@ import argparse
 import json
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .checks import HEALTHY, delays, fast, quiet
 from .rules import everybody
 from .shapes import shapes
-from .traffic import constant, false_trips, hourly, patchy
+from .traffic import constant, every, false_trips, hourly, patchy
+
+if TYPE_CHECKING:
+    from .traffic import Plan
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "tripping.md"
 BEGIN, END = "<!-- detection -->", "<!-- detection end -->"
 
 
+def false_alarms() -> dict[str, tuple[Plan, float]]:
+    """Return healthy traffic by name: its rate, and the chance that a failure repeats."""
+    steady = {f"a day at {rate:.0%}": (constant(rate), 0.0) for rate in HEALTHY[1:]}
+    return {
+        **steady,
+        "hourly 1/15%": (hourly(0.01, 0.15), 0.0),
+        "patchy 0.5/10%": (patchy(12, 0.005, 0.1, 60, 10), 0.0),
+        "patchy 0.2/18%": (patchy(13, 0.002, 0.18, 60, 10), 0.0),
+        "20 s at 30% an hour": (every(3600, 20, 0.005, 0.3), 0.0),
+        "1 s dead in 10 min": (every(600, 1, 0.001, 1.0), 0.0),
+        "1%, each repeats at 50%": (constant(0.005), 0.5),
+    }
+
+
+FAULTS = (
+    (0.01, 0.3, 10),
+    (0.01, 0.5, 10),
+    (0.01, 1.0, 10),
+    (0.1, 0.5, 10),
+    (0.1, 1.0, 10),
+    (0.01, 1.0, 100),
+)
+
+
 def compare(part: float, runs: int) -> list[dict[str, object]]:
-    """Return what each rule does at 10 calls a second."""
+    """Return what each rule does, at 10 calls a second unless its name says more."""
     rows: list[dict[str, object]] = []
     for position, one in enumerate(everybody()):
         days = 10 * part
         row: dict[str, object] = {"rule": one.name, "days": days}
-        for rate in HEALTHY[1:]:
-            trips = false_trips(everybody()[position], constant(rate), 10, days, 11)
-            row[f"a day at {rate:.0%}"] = round(trips / days, 2)
-        for name, plan in (
-            ("hourly 1/15%", hourly(0.01, 0.15)),
-            ("patchy 0.5/10%", patchy(12, 0.005, 0.1, 60, 10)),
-            ("patchy 0.2/18%", patchy(13, 0.002, 0.18, 60, 10)),
-        ):
-            trips = false_trips(everybody()[position], plan, 10, days, 14)
+        for name, (plan, again) in false_alarms().items():
+            rule = everybody()[position]
+            trips = false_trips(rule, plan, 10, days, 14, again)
             row[name] = round(trips / days, 2)
-        for usual, fault in ((0.01, 0.5), (0.01, 1.0), (0.1, 0.5), (0.1, 1.0)):
+        for usual, fault, speed in FAULTS:
             calls, p95, _, _ = delays(
-                lambda at=position: everybody()[at], usual, fault, 10, runs
+                lambda at=position: everybody()[at], usual, fault, speed, runs
             )
-            row[f"{usual:.0%} to {fault:.0%}"] = [calls, p95]
+            fast = "" if speed == 10 else f" at {speed}/s"  # noqa: PLR2004 - as said
+            row[f"{usual:.0%} to {fault:.0%}{fast}"] = [calls, p95]
         print(row, flush=True)
         rows.append(row)
     return rows
 
 
-def table(rows: list[dict[str, object]]) -> str:
-    """Return the comparison as Markdown."""
-    names = [name for name in rows[0] if name != "days"]
+def table(rows: list[dict[str, object]], *, delays: bool) -> str:
+    """Return the false trips a day as Markdown, or the calls until it opens."""
+    kinds = {name for name, one in rows[0].items() if isinstance(one, list) is delays}
+    names = ["rule", *(name for name in rows[0] if name in kinds - {"rule", "days"})]
     lines = ["| " + " | ".join(names) + " |", "| --- " * len(names) + "|"]
     for row in rows:
         cells = [_cell(row[name]) for name in names]
@@ -64,13 +88,21 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def write_page(rows: list[dict[str, object]]) -> None:
-    """Put the table where the page has its marks."""
-    text = PAGE.read_text("utf-8")
-    head, _, rest = text.partition(BEGIN)
+def report(rows: list[dict[str, object]], runs: int) -> str:
+    """Return both tables, with what they are made of."""
+    return (
+        f"False trips a day, from {rows[0]['days']:g} simulated days each:\n\n"
+        f"{table(rows, delays=False)}\n\n"
+        f"Calls until it opens after a jump, median / p95 of {runs} runs:\n\n"
+        f"{table(rows, delays=True)}"
+    )
+
+
+def write_page(text: str) -> None:
+    """Put the tables where the page has its marks."""
+    head, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
     tail = rest.partition(END)[2]
-    days = f"{rows[0]['days']} simulated days for each figure of false trips."
-    PAGE.write_text(f"{head}{BEGIN}\n{days}\n\n{table(rows)}\n{END}{tail}", "utf-8")
+    PAGE.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}", "utf-8")
 
 
 def draw(rows: list[dict[str, object]], path: Path) -> None:
@@ -105,11 +137,11 @@ def main() -> int:
         results.append(check._asdict())
     rows = compare(options.part, runs)
     found = {"part": options.part, "runs": runs, "checks": results, "rules": rows}
-    write_page(rows)
+    write_page(report(rows, runs))
     text = json.dumps(found, indent=1).replace("Infinity", "null")
     (options.out / "results.json").write_text(text + "\n", "utf-8")
     draw(rows, options.out / "frontier.png")
-    print(table(rows))
+    print(report(rows, runs))
     return sum(not check["measured"] <= check["limit"] for check in results)
 
 

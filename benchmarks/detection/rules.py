@@ -12,6 +12,10 @@ from recloser._core.budget import Learned, Score, after_failure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+
+    Times = Sequence[float] | np.ndarray
+
 SETTLE = 0.25
 DAY = 86_400.0
 
@@ -25,7 +29,7 @@ class Rule(Protocol):
         """Drop the evidence: a period begins after so many calls."""
         ...
 
-    def failed(self, number: int, now: float, times: Sequence[float]) -> bool:
+    def failed(self, number: int, now: float, times: Times) -> bool:
         """Count the failure of call `number`; `times` are those of all calls."""
         ...
 
@@ -51,7 +55,7 @@ class Ours:
     def go_on(self, calls: int) -> None:
         self.before -= calls
 
-    def failed(self, number: int, now: float, times: Sequence[float]) -> bool:
+    def failed(self, number: int, now: float, times: Times) -> bool:
         well, self.before = number - self.before - 1, number
         score = after_failure(self.budget, self.settle, self.score, well, now)
         self.score = score
@@ -72,7 +76,7 @@ class Streak:
     def go_on(self, calls: int) -> None:
         self.before -= calls
 
-    def failed(self, number: int, now: float, times: Sequence[float]) -> bool:
+    def failed(self, number: int, now: float, times: Times) -> bool:
         self.row = self.row + 1 if number == self.before + 1 else 1
         self.before = number
         return self.row >= self.length
@@ -94,7 +98,7 @@ class LastCalls:
         self.begun -= calls
         self.failures = deque(number - calls for number in self.failures)
 
-    def failed(self, number: int, now: float, times: Sequence[float]) -> bool:
+    def failed(self, number: int, now: float, times: Times) -> bool:
         failures = self.failures
         failures.append(number)
         while failures[0] <= number - self.size:
@@ -118,7 +122,7 @@ class LastSeconds:
     def go_on(self, calls: int) -> None:
         self.begin(0, 0.0)  # it looks into the times of the present numbers only
 
-    def failed(self, number: int, now: float, times: Sequence[float]) -> bool:
+    def failed(self, number: int, now: float, times: Times) -> bool:
         failures, edge = self.failures, now - self.seconds
         failures.append(now)
         while failures[0] <= edge:

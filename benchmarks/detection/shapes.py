@@ -20,40 +20,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ENDLESS = float("inf")
+HOUR = 3600.0
 
 
 def blip(usual: float, speed: float, seed: int) -> bool:
     """Tell whether 0.1 s in which everything fails, ten failures more, opens it."""
-    rng = random.Random(seed)
-    rule, times = ours_monthly(), []
-    now, number = 0.0, 0
+    rng, rule = np.random.default_rng(seed), ours_monthly()
     rule.begin(0, 0.0)
-    starts, over = 3600.0 * min(1.0, 10 / speed), 0.0
-    extra = [starts + rng.random() / 10 for _ in range(10)]
-    while now < starts:
-        now += rng.expovariate(speed)
-        if rng.random() < usual and rule.failed(number, now, times):
-            rule.begin(number + 1, now)
-        number += 1
-    over = starts + 0.1
-    calls = sorted(
-        [*((at, True) for at in extra), *_ordinary(rng, starts, speed, usual)]
-    )
-    for at, fails in calls:
-        if (fails or at < over) and rule.failed(number, at, times):
-            return True
-        number += 1
+    begin, over = HOUR, HOUR + 0.1
+    ordinary = np.cumsum(rng.exponential(1 / speed, int(1.1 * speed * (HOUR + 30))))
+    extra = begin + rng.random(10) / 10
+    times = np.sort(np.concatenate([ordinary[ordinary < begin + 30], extra]))
+    in_blip = (times >= begin) & (times < over)
+    bad = np.flatnonzero((rng.random(len(times)) < usual) | in_blip)
+    for number, at in zip(bad.tolist(), times[bad].tolist(), strict=True):
+        if rule.failed(number, at, times):
+            if at >= begin:
+                return True
+            rule.begin(number + 1, at)
     return False
-
-
-def _ordinary(
-    rng: random.Random, begin: float, speed: float, usual: float
-) -> list[tuple[float, bool]]:
-    calls, now = [], begin
-    while now < begin + 30:
-        now += rng.expovariate(speed)
-        calls.append((now, rng.random() < usual))
-    return calls
 
 
 def disordered(usual: float, days: float, seed: int) -> int:
@@ -206,23 +191,26 @@ def shapes(part: float) -> Iterator[Result]:
         trips = disordered(usual, 9 * part, 8)
         what = f"failures first in blocks of 16, {usual:.0%}, {9 * part:g} days: trips"
         yield Result("A14", what, 1, trips)
-    when = median(ramp(seed) for seed in range(30))
-    yield Result("A15", "ramp of 600 s: median s", 440, when)
+    few = max(30, int(300 * part))
+    when = median(ramp(seed) for seed in range(few))
+    yield Result("A15", f"ramp of 600 s, {few} runs: median s", 440, when)
     yield Result("A15", "ramp of 600 s: true rate then", 0.38, 0.01 + when / 600 * 0.49)
     for fault, most in ((0.5, 0.11), (1.0, 0.04)):
-        found, through = flapping(fault, 60)
-        yield Result(
-            "A16", f"flapping at {fault:.0%}: bad phases missed", 0.02, 1 - found
-        )
-        yield Result("A16", f"flapping at {fault:.0%}: failures through", most, through)
+        cycles = max(60, int(300 * part))
+        found, through = flapping(fault, cycles)
+        what = f"flapping at {fault:.0%}, {cycles} bad phases"
+        yield Result("A16", f"{what}: missed", 0.02, 1 - found)
+        yield Result("A16", f"{what}: failures through", most, through)
     kinds: tuple[tuple[str, Any, int], ...] = (
         ("ten times slower", lambda rng: rng.lognormvariate(-0.7, 0.3), 11),
         ("all hang", lambda _: ENDLESS, 11),
         ("half hang", lambda rng: ENDLESS if rng.random() < 0.5 else 0.05, 30),
     )
     for name, takes, most in kinds:
-        calls = median(slowed(takes, seed) for seed in range(21))
-        yield Result("A17", f"{name}, limit 0.2 s, 10/s: median calls", most, calls)
+        some = max(21, int(101 * part))
+        calls = median(slowed(takes, seed) for seed in range(some))
+        what = f"{name}, limit 0.2 s, 10/s, {some} runs: median calls"
+        yield Result("A17", what, most, calls)
     for rate in (0.01, 0.2):
         trips, batch = batches(rate, 20 * part)
         what = f"batches of 100 a minute, {rate:.0%}, {20 * part:g} days: trips"

@@ -38,6 +38,11 @@ def hourly(low: float, high: float) -> Plan:
     return lambda times: np.where((times // 3600) % 2 < 1, low, high)
 
 
+def every(period: float, length: float, usual: float, bad: float) -> Plan:
+    """Return one rate, and for some seconds of every period another."""
+    return lambda times: np.where(times % period < length, bad, usual)
+
+
 def patchy(seed: int, good: float, bad: float, well: float, ill: float) -> Plan:
     """Alternate between two rates, for exponential times with these means."""
     rng = np.random.default_rng(seed)
@@ -47,51 +52,70 @@ def patchy(seed: int, good: float, bad: float, well: float, ill: float) -> Plan:
     return lambda times: np.where(np.searchsorted(ends, times) % 2 == 0, good, bad)
 
 
-def false_trips(rule: Rule, plan: Plan, speed: float, days: float, seed: int) -> int:
-    """Count how often a rule opens in so many days of closed time."""
+def clustered(bad: np.ndarray, again: float, rng: np.random.Generator) -> np.ndarray:
+    """Let each failure be followed by another with this chance, and that one too."""
+    lengths = rng.geometric(1 - again, len(bad))
+    firsts = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    places = np.arange(lengths.sum()) - firsts
+    return np.unique(np.repeat(bad, lengths) + places)
+
+
+def false_trips(
+    rule: Rule, plan: Plan, speed: float, days: float, seed: int, again: float = 0.0
+) -> int:
+    """Count how often a rule opens in so many days."""
     rng = np.random.default_rng(seed)
-    trips, now, opened = 0, 0.0, -1.0
+    trips, now, opened, span = 0, 0.0, -1.0, days * 86_400
     rule.begin(0, 0.0)
-    while now < days * 86_400:
+    while now < span:
         times = now + np.cumsum(rng.exponential(1 / speed, CHUNK))
         bad = np.flatnonzero(rng.random(CHUNK) < plan(times))
-        every = times.tolist()
+        if again:
+            bad = clustered(bad, again, rng)
+        bad = bad[bad < np.searchsorted(times, span)]
         if now:
             rule.go_on(CHUNK)
-        now = every[-1]
-        for number in bad.tolist():
-            at = every[number]
+        now = float(times[-1])
+        for number, at in zip(bad.tolist(), times[bad].tolist(), strict=True):
             if at < opened:
                 continue
             if opened >= 0:
                 rule.begin(int(np.searchsorted(times, opened)), opened)
                 opened = -1.0
-            if rule.failed(number, at, every):
+            if rule.failed(number, at, times):
                 trips += 1
                 opened = at + OPEN
     return trips
 
 
 def delay(
-    rule: Rule, usual: float, fault: float, speed: float, warm: int, seed: int
+    rule: Rule,
+    usual: float,
+    fault: float,
+    speed: float,
+    warm: int,
+    seed: int,
+    *,
+    evenly: bool = False,
 ) -> Delay | None:
     """Return how long it took to open after a jump of the rate; None for a miss."""
     rng = np.random.default_rng(seed)
     most = warm + max(LONG, int(300 * speed))
-    times = np.cumsum(rng.exponential(1 / speed, most))
+    gaps = np.full(most, 1 / speed) if evenly else rng.exponential(1 / speed, most)
+    times = np.cumsum(gaps)
     rates = np.where(np.arange(most) < warm, usual, fault)
-    every = times.tolist()
+    jump = float(times[warm - 1])
     rule.begin(0, 0.0)
     resting = -1.0
-    for number in np.flatnonzero(rng.random(most) < rates).tolist():
-        at = every[number]
+    bad = np.flatnonzero(rng.random(most) < rates)
+    for number, at in zip(bad.tolist(), times[bad].tolist(), strict=True):
         if at < resting:
             continue
         if resting >= 0:
             rule.begin(int(np.searchsorted(times, resting)), resting)
             resting = -1.0
-        if rule.failed(number, at, every):
+        if rule.failed(number, at, times):
             if number >= warm:
-                return Delay(number - warm + 1, at - every[warm - 1])
-            resting = min(at + OPEN, every[warm - 1])
+                return Delay(number - warm + 1, at - jump)
+            resting = min(at + OPEN, jump)
     return None

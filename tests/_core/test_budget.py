@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pickle
 import sys
-from math import ceil, exp, log, sqrt
+from math import ceil, exp, inf, isfinite, log, sqrt
 from types import FrameType
 from typing import Any
 
 import pytest
-from hypothesis import assume, event, given
+from hypothesis import assume, event, example, given
 from hypothesis import strategies as st
 
 from recloser._core.budget import (
@@ -75,6 +75,7 @@ def test_closed_form_of_the_unit_is_what_newton_finds(usual: float) -> None:
 
 
 @given(budgets, settles, histories, st.sampled_from([0.001, 0.01, 0.1, 1, 10, 60]))
+@example(Budget(1 / 86_400, 0.8), 0.25, [(628.0, 10), (0.0, 0), (1.0, 0)], 0.001)
 def test_enough_straight_failures_open_it_from_every_reachable_state(
     budget: Budget, settle: float, history: list[tuple[float, int]], apart: float
 ) -> None:
@@ -82,16 +83,15 @@ def test_enough_straight_failures_open_it_from_every_reachable_state(
     least = budget.gain * budget.unit(budget.ceiling) - log(2) * apart / 600
     assume(least > 0)
     enough = max(3, ceil(-budget.bottom(apart, 0) / least - 1e-9))
-    enough = max(enough, ceil(settle / apart - 1e-9) + 1)
-    needed = 0
+    needed, lasted, first = 0, 0.0, now + apart
 
     while not score.full:
+        assert needed < enough or lasted < settle
         needed, now = needed + 1, now + apart
+        lasted = now - first
         score = after_failure(budget, settle, score, 0, now)
 
-    event(f"all that is promised: {needed == enough}")
-    assert needed <= enough + 1
-    assert needed <= enough or history[-1][0] < apart * (history[-1][1] + 1)
+    event(f"all that is promised: {needed >= enough}")
 
 
 def test_most_that_is_ever_asked_for_at_ten_calls_a_second_is_twenty() -> None:
@@ -283,6 +283,143 @@ def test_one_success_is_enough_to_ask_for_proof(before: int, well: int) -> None:
     assert not score.is_first()
 
 
+# The update, written down once more, from the description alone.
+
+
+class Bucket:
+    """The rule as a list of steps. It keeps nothing else, and shares no code."""
+
+    def __init__(self, per_second: float, unacceptable: float, settle: float) -> None:
+        neutral = unacceptable * 2 / 3
+        self.b, self.settle, self.r = per_second, settle, (1 - neutral) / neutral
+        self.cap = 0.4 * unacceptable
+        self.floor = min(0.02, self.cap / 4)
+        self.K, self.N, self.peak, self.peak_at = 0.0, 40.0, 0.0, 0.0
+        self.c = 1.0
+        self.begin(0.0)
+
+    def begin(self, t: float) -> None:
+        self.E, self.kr, self.nr, self.last, self.t0 = -inf, 0, 0, t, t
+
+    def failed(self, t: float, n: int) -> bool:
+        dt = t - self.last
+        fresh = log(self.b * min(max(dt / (n + 1), 1e-9), 60))
+        carry = self.E - n * self.c - log(2) * dt / 600
+        self.above = carry - fresh
+        if carry <= fresh:
+            w = exp(-(self.nr + n) / 300)
+            self.K, self.N = self.K * w + self.kr, self.N * w + self.nr + n
+            self.c = self.unit(self.baseline(t))
+            self.kr, self.nr, self.t0, carry = 0, 0, t, fresh
+        else:
+            self.nr += n
+        self.last, self.kr, self.nr = t, self.kr + 1, self.nr + 1
+        self.E = carry + self.r * self.c
+        if self.E >= 0 and t - self.t0 < self.settle:
+            self.E = -self.r * self.c + log(2) / 10  # what fades in a minute
+            return False
+        return self.E >= 0 and self.kr >= 3
+
+    def baseline(self, t: float) -> float:
+        p = (self.K + 2 + 2 * sqrt(self.K + 1)) / self.N
+        if self.N >= 150:
+            p = max(p, self.peak * 2 ** -((t - self.peak_at) / 3600))
+            self.peak, self.peak_at = min(p, self.cap), t
+        return min(max(p, self.floor), self.cap)
+
+    def unit(self, p: float) -> float:
+        low, high = 1e-9, 100.0 / self.r
+        for _ in range(200):  # the mean is below 1 before the root, and above after it
+            c = (low + high) / 2
+            if p * exp(self.r * c) + (1 - p) * exp(-c) < 1:
+                low = c
+            else:
+                high = c
+        return low
+
+
+@given(
+    st.sampled_from([1 / MONTH, 1 / 86_400, 1 / 3600]),
+    st.sampled_from([0.1, 0.3, 0.5, 0.8]),
+    settles,
+    st.lists(st.tuples(st.floats(0, 1000), st.integers(0, 60)), max_size=120),
+)
+def test_it_opens_when_the_steps_of_its_description_do(
+    per_second: float,
+    unacceptable: float,
+    settle: float,
+    history: list[tuple[float, int]],
+) -> None:
+    budget = Budget(per_second, unacceptable)
+    bucket = Bucket(per_second, unacceptable, settle)
+    score, now = Score(SEEN, 0.0), 0.0
+
+    for gap, well in history:
+        now += gap
+        score = after_failure(budget, settle, score, well, now)
+        opens = bucket.failed(now, well)
+        assume(min(abs(bucket.E), abs(bucket.above)) > 1e-6)  # or rounding decides
+
+        assert score.full is opens
+        assert (score.failures, score.calls) == (bucket.kr, bucket.nr)
+        assert score.learned[:2] == pytest.approx((bucket.K, bucket.N))
+        if opens:
+            score = Score(score.learned, now)
+            bucket.begin(now)
+
+
+@given(
+    st.floats(1 / (1000 * 365 * 86_400), 1 / 3600),
+    st.floats(0.1, 0.8),
+    st.floats(0, 5),
+    st.lists(
+        st.tuples(st.floats(0, 1e9), st.integers(0, 10**9)), min_size=1, max_size=40
+    ),
+    st.tuples(st.floats(0, 1e300), st.floats(1, 1e300), st.floats(0, 0.999)),
+)
+def test_no_setting_no_traffic_and_no_baseline_leads_out_of_the_numbers(
+    per_second: float,
+    unacceptable: float,
+    settle: float,
+    history: list[tuple[float, int]],
+    baseline: tuple[float, float, float],
+) -> None:
+    budget, (failures, calls, peak) = Budget(per_second, unacceptable), baseline
+    learned = Learned(min(failures, calls), calls, peak, 0.0, answered=True)
+    score, now = Score(learned, 0.0), 0.0
+
+    for gap, well in history:
+        now += gap
+        score = after_failure(budget, settle, score, well, now)
+        reading = read(budget, score, well, now + gap)
+
+        assert all(map(isfinite, [*score.learned[:4], score.evidence, score.unit]))
+        assert 0 <= reading.usual <= 1
+        assert 0 <= reading.score < inf
+        assert 0 < reading.capacity < inf
+        assert reading.needed is None or reading.needed >= 1
+
+
+def test_reading_knows_that_rare_calls_fade_faster_than_they_add_up() -> None:
+    score = Score(Learned(0.0, 1000.0, answered=True), 0.0)
+
+    hourly, each_minute = read(BUDGET, score, 10, 39_600), read(BUDGET, score, 10, 660)
+
+    assert (hourly.needed, each_minute.needed) == (None, 3)
+
+
+def test_reading_of_a_moment_after_a_failure_supposes_the_traffic_before_it() -> None:
+    score, now = Score(Learned(0.0, 1000.0, answered=True), 0.0), 0.0
+    for _ in range(2):
+        now += 10.0
+        score = after_failure(BUDGET, SETTLE, score, 0, now)
+
+    at_once, later = read(BUDGET, score, 0, now), read(BUDGET, score, 0, now + 10)
+
+    assert at_once.capacity == pytest.approx(later.capacity)
+    assert at_once.score == pytest.approx(4, abs=0.02)
+
+
 # A20: the figures of the reason are the run, and a trip is never a minority of failures.
 
 
@@ -337,7 +474,7 @@ def test_a_failure_costs_the_same_after_any_number_of_failures() -> None:
         score = after_failure(BUDGET, SETTLE, score, 0, now)
 
     assert len(work) == 1
-    assert sizes == {14}
+    assert sizes == {15}
     assert len(pickle.dumps(score)) < 400
 
 

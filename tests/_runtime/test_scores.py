@@ -483,11 +483,20 @@ def test_explanation_shows_the_score():
     assert (
         traffic.breaker.explain()
         == (
-            "'payments' is closed: calls go through (3 failures in a row; score 7.23 of 10.3 "
+            "'payments' is closed: calls go through (3 failures in a row; score 6 of 9.11 "
             "for calls that failed, usual is 0 %, 2 in a row would open it). It trips on "
             "failures beyond bad luck (1 false trip in 30 days, 50 % is unacceptable). "
         ).rstrip()
     )
+
+
+def test_explanation_of_rare_calls_says_that_no_number_of_them_opens_it():
+    traffic = Traffic(apart=3600)
+    traffic.some(20)
+
+    text = traffic.breaker.explain()
+
+    assert "at this traffic no number in a row would open it" in text
 
 
 # -- A20: a reason that can be counted again -------------------------------------------

@@ -34,7 +34,8 @@ Conditions, and where they fail:
   service that is usually worse than that trips more often than the budget says.
 - Successes are counted, not timed: the time between two failures is divided evenly among
   the calls between. Arrivals chosen with malice gain a factor of 1 + ln(n) by that.
-- The clock is taken to move by a nanosecond at least between failures.
+- The clock is taken to move by a nanosecond at least between failures. While it stands
+  still, nothing settles, so nothing opens.
 - Failures that stay together for longer than `settle` are a fault to this rule.
 - The first five failures of a breaker that never saw a success open it without proof: this
   is what people try first. It costs p^5 per process.
@@ -203,6 +204,8 @@ class Score(NamedTuple):
     """Whether the last failure gave reason to open."""
     reached: bool = False
     """Whether the run was full once: then it was no accident, and is not learned."""
+    apart: float = 0.0
+    """Seconds between the calls that came before the last failure."""
 
     def usual(self) -> float:
         """Return the learned rate, a fraction."""
@@ -227,7 +230,7 @@ def after_failure(
     """
     elapsed = max(0.0, now - score.last)  # threads may come in another order
     bottom = budget.bottom(elapsed, successes)
-    learned, _, unit, evidence, failures, calls, began, _, reached = score
+    learned, _, unit, evidence, failures, calls, began, _, reached, _ = score
     evidence -= successes * unit + _LN2 * elapsed / FADES
     if evidence <= bottom:
         learned, unit = _after_run(budget, score, successes, now)
@@ -254,6 +257,7 @@ def after_failure(
         began,
         full,
         reached or full,
+        elapsed / (successes + 1),
     )
 
 
@@ -301,28 +305,36 @@ class Reading(Struct):
         capacity: Points at which the circuit opens, at the present traffic.
         usual: Learned usual rate, a fraction.
         needed: How many such calls in a row would open the circuit from here, at the
-            present traffic, if they go on for longer than `settle`.
+            present traffic, if they go on for longer than `settle`. None where calls
+            are so rare that evidence fades faster than it comes.
     """
 
     kind: str
     score: float
     capacity: float
     usual: float
-    needed: int
+    needed: int | None
 
 
 def read(budget: Budget, score: Score, successes: int, now: float) -> Reading:
     """Return the score as it stands now, after successes since the last failure."""
-    elapsed = max(now - score.last, _SHOWN * (successes + 1))
-    bottom = budget.bottom(elapsed, successes)
+    apart = max(now - score.last, 0.0) / (successes + 1)
+    if not successes:  # just failed: calls come as they did before
+        apart = max(apart, min(score.apart, IDLE))
+    apart = max(apart, _SHOWN)
+    bottom = budget.bottom(apart, 0)
     left = _drained(budget, score, successes, now)
     learned, unit, failures = score.learned, score.unit, score.failures
     if left is None:
         learned, unit = _after_run(budget, score, successes, now)
         left, failures = bottom, 0
-    needed = max(ceil(-max(left, bottom) / (budget.gain * unit)), FEWEST - failures, 1)
+    fades = _LN2 * apart / FADES
+    needed = _needed(max(left, bottom), budget.gain * unit, fades)
+    if needed is not None:
+        needed = max(needed, FEWEST - failures, 1)
     if not (learned.answered or successes or score.calls > score.failures):
-        needed = min(needed, max(1, FIRST - round(learned.failures) - failures))
+        first = max(1, FIRST - round(learned.failures) - failures)
+        needed = first if needed is None else min(needed, first)
     return Reading(
         kind="slow" if budget.slow else "failed",
         score=max(0.0, left - bottom) / unit,
@@ -330,3 +342,12 @@ def read(budget: Budget, score: Score, successes: int, now: float) -> Reading:
         usual=learned.failures / learned.calls,
         needed=needed,
     )
+
+
+def _needed(evidence: float, gain: float, fades: float) -> int | None:
+    """Return how many failures lead from some evidence to 0, if what fades allows it."""
+    if evidence + gain >= 0:
+        return 1
+    if gain <= fades:
+        return None
+    return 1 + ceil(-(evidence + gain) / (gain - fades))

@@ -245,6 +245,8 @@ def _score_words(one: Reading) -> str:
         f"score {one.score:.3g} of {one.capacity:.3g} for calls that {_KINDS[one.kind]}"
     )
     row = f"{one.needed} in a row would open it"
+    if one.needed is None:
+        row = "at this traffic no number in a row would open it"
     return f"{score}, usual is {one.usual * 100:.3g} %, {row}"
 
 

@@ -73,9 +73,9 @@ class Scores:
         for budget, (score, seen) in self._kept.items():
             if slow if budget.slow else failed:
                 settle = self._settle if budget.settle is None else budget.settle
-                well = good[budget.slow]
-                after = after_failure(budget, settle, score, well - seen, now)
-                self._kept[budget] = after, well
+                well = _since(good[budget.slow], seen)
+                after = after_failure(budget, settle, score, well, now)
+                self._kept[budget] = after, good[budget.slow]
 
     def read(self, good: tuple[int, int]) -> dict[Budget, Score]:
         """Return the scores; one that was full is so until a call goes well."""
@@ -90,7 +90,7 @@ class Scores:
         """Return what is usual by now; of several scores of a kind, by most calls."""
         found: dict[bool, Learned] = {}
         for budget, (score, seen) in self._kept.items():
-            learned = known(budget, score, good[budget.slow] - seen, now)
+            learned = known(budget, score, _since(good[budget.slow], seen), now)
             best = found.get(budget.slow)
             if best is None or learned.calls > best.calls:
                 found[budget.slow] = learned
@@ -99,6 +99,11 @@ class Scores:
     def readings(self, good: tuple[int, int], now: float) -> Readings:
         """Return the scores as people read them."""
         return tuple(
-            read(budget, score, good[budget.slow] - seen, now)
+            read(budget, score, _since(good[budget.slow], seen), now)
             for budget, (score, seen) in self._kept.items()
         )
+
+
+def _since(good: int, seen: int) -> int:
+    """Return the good calls since; a count that a hung call takes back is not negative."""
+    return max(0, good - seen)

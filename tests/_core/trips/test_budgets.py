@@ -67,6 +67,11 @@ def test_slow_calls_are_a_second_budget_and_each_has_half() -> None:
             ValueError,
             "false_trips must be at most one an hour, got 2 per 3600 s",
         ),
+        (
+            {"per": 1e12},
+            ValueError,
+            "false_trips must be at least one in 1000 years, got 1 per 1e+12 s",
+        ),
         ({"per": 0}, ValueError, "per must be more than 0 seconds, got 0"),
         (
             {"unacceptable": 0.9},

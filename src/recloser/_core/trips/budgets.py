@@ -19,6 +19,7 @@ MONTH = 30 * 86_400.0
 _DAY = 86_400.0
 _HOUR = 3_600.0
 _OFTENEST = 1 / 3600  # above it, fewer than three failures could open a circuit
+_RAREST = 1 / (1000 * 365 * _DAY)  # a guard against numbers without a meaning
 _UNACCEPTABLE = (0.1, 0.8)
 _LONGEST_SETTLE = 5.0
 
@@ -36,8 +37,8 @@ class FalseTripBudget(TripRule):
     tolerable levels, each jump has a risk of its own beyond the budget.
 
     Args:
-        false_trips: How often in `per` it may open wrongly, > 0; at most once an hour.
-            Default 1.
+        false_trips: How often in `per` it may open wrongly, > 0; at most once an hour
+            and at least once in 1,000 years. Default 1.
         per: Seconds, or a `timedelta`. Default 30 days.
         unacceptable: Failure rate, a fraction in [0.1, 0.8], at which the dependency
             should be cut off. Default 0.5. A choice of value, so it is not learned:
@@ -79,6 +80,9 @@ class FalseTripBudget(TripRule):
         )
         if self.false_trips / self.per > _OFTENEST * (1 + 1e-9):
             msg = f"false_trips must be at most one an hour, got {false_trips!r} per {self.per:g} s"
+            raise ValueError(msg)
+        if self.false_trips / self.per < _RAREST:
+            msg = f"false_trips must be at least one in 1000 years, got {false_trips!r} per {self.per:g} s"
             raise ValueError(msg)
         self.__dict__["_budgets"] = self._made()  # asked for at every failure
 
