@@ -239,6 +239,24 @@ def test_the_failure_of_a_counted_call_makes_a_streak_of_failures_longer(calls, 
     assert payments.breaker.snapshot().reason == "2 failures in a row"
 
 
+def test_a_counted_call_that_steps_the_count_after_all_is_taken_back(calls, clock):
+    payments = calls(FalseTripBudget(slower_than=LIMIT))
+    payments.breaker.call(int)
+    call = payments.begin()
+    cohort = payments.breaker._circuit.current[1].flights.present
+    clock.advance(2 * LIMIT)
+    payments.breaker.call(int)
+
+    next(cohort.ok)  # a thread that was held up between its look at the clock and this
+    payments.breaker.call(lambda: clock.advance(LIMIT))
+    payments.breaker.call(lambda: clock.advance(LIMIT))
+
+    snapshot = payments.breaker.snapshot()
+    assert (snapshot.totals.slow, snapshot.totals.calls) == (3, 5)
+    assert snapshot.scores[1].score > 0
+    call.close()
+
+
 def test_nothing_is_counted_twice_however_often_somebody_looks(calls, clock):
     payments = calls(NEVER_TRIPS)
     hung = [payments.begin() for _ in range(5)]
