@@ -62,7 +62,7 @@ def compare(part: float, runs: int) -> list[dict[str, object]]:
             calls, p95, _, _ = delays(
                 lambda at=position: everybody()[at], usual, fault, speed, runs
             )
-            fast = "" if speed == 10 else f" at {speed}/s"  # noqa: PLR2004 - as said
+            fast = "" if speed == 10 else f" at {speed}/s"
             row[f"{usual:.0%} to {fault:.0%}{fast}"] = [calls, p95]
         print(row, flush=True)
         rows.append(row)
