@@ -25,6 +25,7 @@ ask(working, "selec 'paid'")
 ask(down, "select 'paid'")
 ask(down, "select 'paid'")
 ask(down, "select 'paid'")
+working.dispose()
 
 # select 'paid': paid, closed
 # selec 'paid': OperationalError, closed

@@ -28,7 +28,7 @@ class Ran:
     """One run of the command, and what it left."""
 
     def __init__(self, folder: Path) -> None:
-        arguments = [*DEMO, "--seconds", "3", "--save", str(folder)]
+        arguments = [*DEMO, "--seconds", "5", "--save", str(folder)]
         self.process = subprocess.run(
             arguments, capture_output=True, check=False, encoding="utf-8"
         )
