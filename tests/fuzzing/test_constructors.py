@@ -17,6 +17,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from recloser import (
+    Adaptive,
     Backoff,
     BreakerGroup,
     CircuitBreaker,
@@ -24,8 +25,12 @@ from recloser import (
     ConsecutiveFailures,
     CountWindow,
     FailureRate,
+    FalseTripBudget,
     Policy,
+    Ramp,
     Registry,
+    RetryBudget,
+    Shed,
     SlowCallRate,
     State,
     TimeWindow,
@@ -78,6 +83,8 @@ def works(breaker: CircuitBreaker, clock: FakeClock) -> None:
         breaker.call(bool)
     assert caught.value.retry_after is not None
     clock.advance(caught.value.retry_after)
+    if isinstance(breaker.policy.recovery, Adaptive):
+        breaker.permit_probes()  # or so many calls would have to be rejected first
     for _ in range(min(breaker.policy.probes, 20)):
         assert breaker.call(bool) is False
     breaker.snapshot()
@@ -143,6 +150,111 @@ def test_slow_rate_is_made_or_refused(rate, slower_than, window, minimum):
         works(CircuitBreaker("fuzz", trip=rule, clock=clock, registry="none"), clock)
 
 
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["false_trips", "per", "unacceptable", "settle", "slower_than"]
+        ),
+        ANYTHING,
+    )
+)
+def test_budget_of_false_trips_is_made_or_refused(options):
+    rule = made(lambda: FalseTripBudget(**options))
+
+    if rule is not None:
+        clock = FakeClock()
+        works(CircuitBreaker("fuzz", trip=rule, clock=clock, registry="none"), clock)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                *("fraction", "minimum", "maximum", "jitter"),
+                *("rejections", "waiver", "longest_hint"),
+            ]
+        ),
+        NUMBERS,
+    )
+)
+def test_adaptive_wait_is_made_or_refused(options):
+    recovery = made(lambda: Adaptive(**options))
+
+    if recovery is not None:
+        waits = [recovery.wait(1, 0.5, None, dead) for dead in (0.0, 1.0, 60.0, 1e9)]
+        assert all(0 < wait < float("inf") for wait in waits)
+        assert waits == sorted(waits)
+        clock = FakeClock()
+        breaker = CircuitBreaker(
+            "fuzz", recovery=recovery, clock=clock, registry="none"
+        )
+        works(breaker, clock)
+        breaker.trip()
+        clock.advance(recovery.longest + recovery.waiver)
+        assert breaker.call(bool) is False
+
+
+@given(
+    st.dictionaries(st.sampled_from(["k", "memory", "floor"]), NUMBERS),
+    st.lists(st.booleans(), max_size=30),
+)
+def test_shedding_is_made_or_refused_and_never_rejects_all(options, endings):
+    recovery = made(lambda: Shed(**options))
+
+    if recovery is not None:
+        clock = FakeClock()
+        breaker = CircuitBreaker(
+            "fuzz", trip=1, recovery=recovery, clock=clock, registry="none"
+        )
+        for well in (False, *endings):
+            with suppress(OSError, CircuitOpenError):
+                breaker.call(bool if well else _down)
+            clock.advance(1)
+            assert recovery.floor <= breaker.snapshot().admitting <= 1
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                *("steps", "round", "evidence", "patience", "failures"),
+                *("failure_rate", "minimum_calls", "floor", "fade"),
+            ]
+        ),
+        st.one_of(NUMBERS, st.lists(st.floats(0, 1), max_size=4), ANYTHING),
+        max_size=3,
+    )
+)
+def test_ramp_is_made_or_refused(options):
+    ramp = made(lambda: Ramp(**options))
+
+    if ramp is not None:
+        clock = FakeClock()
+        breaker = CircuitBreaker(
+            *("fuzz",), ramp=ramp, clock=clock, chance=lambda: 0.0, registry="none"
+        )
+        works(breaker, clock)
+        breaker.trip()
+        clock.advance(breaker.policy.recovery.longest)
+        for _ in range(2 + len(ramp.steps)):  # the probe, each step, and the last round
+            assert breaker.call(bool) is False
+            clock.advance(ramp.patience)
+        breaker.call(bool)
+        assert breaker.state is State.CLOSED
+
+
+@given(ANYTHING, NUMBERS, NUMBERS)
+def test_retry_budget_is_made_or_refused(breaker, share, reserve):
+    assert made(lambda: RetryBudget(breaker)) is None
+    budget = made(
+        lambda: RetryBudget(
+            CircuitBreaker("fuzz", registry="none"), share=share, reserve=reserve
+        )
+    )
+
+    assert budget is None or budget.take()
+
+
 @given(NUMBERS, NUMBERS, NUMBERS, NUMBERS)
 def test_backoff_is_made_or_refused(initial, factor, maximum, jitter):
     recovery = made(
@@ -200,6 +312,8 @@ OPTIONS = [
     "registry",
     "initial_state",
     "share",
+    "ramp",
+    "baseline",
 ]
 
 
@@ -267,6 +381,9 @@ RULE_TABLE = st.fixed_dictionaries(
         "consecutive_failures": NUMBER_TEXT,
         "failure_rate": NUMBER_TEXT,
         "slow_call_rate": NUMBER_TEXT,
+        "false_trips": NUMBER_TEXT,
+        "per": NUMBER_TEXT,
+        "unacceptable": NUMBER_TEXT,
         "window": WINDOW_TABLE,
         "slower_than": NUMBER_TEXT,
         "within": NUMBER_TEXT,
@@ -295,6 +412,27 @@ RECOVERY = st.one_of(
             "longest_hint": NUMBER_TEXT,
         },
     ),
+    st.fixed_dictionaries(
+        {"adaptive": NUMBER_TEXT},
+        optional={
+            "minimum": NUMBER_TEXT,
+            "maximum": NUMBER_TEXT,
+            "rejections": NUMBER_TEXT,
+        },
+    ),
+    ANYTHING,
+)
+RAMP = st.one_of(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "steps": st.one_of(st.lists(NUMBER_TEXT, max_size=3), ANYTHING),
+            "round": NUMBER_TEXT,
+            "patience": NUMBER_TEXT,
+            "failures": NUMBER_TEXT,
+            "floor": NUMBER_TEXT,
+        },
+    ),
     ANYTHING,
 )
 SETTINGS = st.one_of(
@@ -306,6 +444,7 @@ SETTINGS = st.one_of(
             "probes": NUMBER_TEXT,
             "probe_concurrency": NUMBER_TEXT,
             "probe_lease": NUMBER_TEXT,
+            "ramp": RAMP,
         },
     ),
     ANYTHING,

@@ -60,7 +60,8 @@ class RetryBudget:
         self._share = ranges.rate("share", share)
         self._reserve = ranges.whole("reserve", reserve)
         successes = breaker.snapshot().totals.successes
-        self._store = Store(retries=float(self._reserve), successes=successes)
+        full = ranges.number("reserve", self._reserve)
+        self._store = Store(retries=full, successes=successes)
         self._lock = threading.RLock()  # a signal handler may come in between
         forks.watch(self)
 
