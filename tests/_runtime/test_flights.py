@@ -22,6 +22,7 @@ from recloser import (
     State,
     TimeWindow,
 )
+from recloser._runtime.counters import steps_of
 from recloser._runtime.flights import Cohort
 from recloser.testing import FakeClock
 
@@ -447,6 +448,23 @@ def test_a_period_that_is_over_leaves_no_cycle(make):
 
 
 # -- threads and tasks ------------------------------------------------------------------------
+
+
+def test_a_herd_that_comes_after_a_pause_has_nobody_who_hangs(make, clock, threads):
+    """Can detect: calls that wait for the lock being taken for calls that hang."""
+    payments = make(trip=STREAK)
+    guarded = payments(_answer)
+    guarded()
+    circuit = payments._circuit
+    cohort = circuit.current[1].flights.present
+    clock.advance(10 * LIMIT)
+
+    with circuit._lock:
+        herd = [threads.start(guarded) for _ in range(8)]
+        threads.until(lambda: steps_of(cohort.moved) == len(herd))
+
+    assert [caller.join().result for caller in herd] == [42] * 8
+    assert (payments.state, payments.snapshot().totals.slow) == (State.CLOSED, 0)
 
 
 def test_every_outcome_counts_once_between_threads():

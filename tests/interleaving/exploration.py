@@ -89,7 +89,8 @@ def check(world: World) -> None:
         assert places + phase.successes <= circuit.policy.probes, "too many probes"
     open_phase = isinstance(phase, Closed | Disabled | Observing)
     assert (recorder is not None) == open_phase, "a recorder in the wrong phase"
-    assert circuit.ticket.cell_contents is recorder, "the ticket is of another period"
+    ticket = recorder and recorder.ticket
+    assert circuit.ticket.cell_contents is ticket, "the ticket is of another period"
     assert recorder is None or steps_of(recorder.counter) >= 0
 
 

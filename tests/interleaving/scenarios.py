@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from recloser import (
     CircuitBreaker,
     CircuitOpenError,
+    ConsecutiveFailures,
     CountWindow,
     FailureRate,
+    FalseTripBudget,
     Origin,
     Ramp,
     ShareChanged,
+    Shed,
     SlowCallRate,
     State,
     TimeWindow,
@@ -25,6 +28,14 @@ from recloser._runtime.links import take_in
 from recloser.testing import FakeClock, force
 
 Mark = Callable[[], None]
+
+
+class Until:
+    """Something to await until the test says how it ends."""
+
+    def __await__(self) -> Generator[None, str, str]:
+        result = yield
+        return result
 
 
 class World:
@@ -53,6 +64,16 @@ class World:
     @staticmethod
     def _work(action: Callable[[], Any]) -> Any:
         return action()
+
+    @staticmethod
+    async def _hang() -> str:
+        return await Until()
+
+    def hung(self) -> World:
+        """Begin a call that does not end until a thread lets it."""
+        self.hanging = self.breaker(self._hang)()
+        self.hanging.send(None)
+        return self
 
     def half_open(self) -> World:
         """Begin a round of probes."""
@@ -183,6 +204,20 @@ def settles_one_permit(world: World, mark: Mark) -> str:
     return result_of(world.permits[0].failure)
 
 
+def comes_back(world: World, mark: Mark) -> str:
+    """End the call that hung, well."""
+    try:
+        world.hanging.send("answer")
+    except StopIteration as end:
+        return str(end.value)
+    raise AssertionError("it waits again")
+
+
+def breaks(world: World, mark: Mark) -> str:
+    """End the call that hung with an error."""
+    return result_of(lambda: world.hanging.throw(OSError("down")))
+
+
 def resets(world: World, mark: Mark) -> None:
     world.breaker.reset()
 
@@ -247,6 +282,24 @@ def slow() -> World:
     """Slow calls count too, and the permits that are out are slow."""
     rule = SlowCallRate(0.5, slower_than=2, window=CountWindow(4), minimum_calls=2)
     return World(trip=rule).later(3)
+
+
+def hanging() -> World:
+    """A call is out for longer than the limit."""
+    rule = ConsecutiveFailures(3, slower_than=2)
+    return World(trip=rule).hung().later(3)
+
+
+def suspecting(missing: int) -> World:
+    """A budget that so many more failures in a row would spend."""
+    world = World(trip=FalseTripBudget(settle=0)).later(1)
+    return world.failed(world.breaker.snapshot().scores[0].needed - missing)
+
+
+def shedding() -> World:
+    """A part is shed, a second is over, and everybody is of the share."""
+    world = World(trip=2, recovery=Shed(1, memory=20), chance=lambda: 0.0)
+    return world.failed(4).later(1)
 
 
 def ramping(*steps: float, failures: int = 2) -> World:
@@ -336,4 +389,17 @@ SCENARIOS: Final = (
         (succeeds, fails),
     ),
     Scenario("a ramp and a reset", lambda: ramping(1.0, failures=1), (fails, resets)),
+    Scenario("a hung call is found out", hanging, (succeeds, comes_back)),
+    Scenario("a hung call and a failure", hanging, (fails, comes_back)),
+    Scenario("a hung call that breaks", hanging, (fails, breaks)),
+    Scenario("a hung call and a reset", hanging, (comes_back, resets)),
+    Scenario("a budget that is nearly spent", lambda: suspecting(1), (succeeds, fails)),
+    Scenario(
+        "two failures race to spend a budget",
+        lambda: suspecting(2),
+        (fails, fails),
+    ),
+    Scenario("a budget and a reset", lambda: suspecting(1), (fails, resets)),
+    Scenario("a share is set anew by two", shedding, (succeeds, fails)),
+    Scenario("shedding and a reset", shedding, (succeeds, resets)),
 )

@@ -18,8 +18,11 @@ Who writes what, under what:
   it a `compress` of the clock's readings by an `itertools.count`, whose step is atomic.
 - `ok` is stepped by every fast success, without a lock. It is a count of the cohort's own,
   and the recorder's successes are the sum over its cohorts, so nothing is counted twice.
+- `moved` is stepped, without a lock, by every call that entered too late and goes to ask:
+  a herd that comes after a pause must not wait for the lock as calls that seem to hang.
 - `left` (ended in any other way) and `owed` (counted while they were out, and not back
-  yet) are written under the circuit's lock. In flight are entered less `ok` less `left`.
+  yet) are written under the circuit's lock. In flight are entered less `ok`, `moved` and
+  `left`.
 - `began`, `until` and `deadline` are written under the lock and read without it. A call
   that enters before `began` (the clock went back) or after `deadline` asks. So a slow call
   began at `began` or later, ends at `began` plus the limit or later, and that is after
@@ -31,6 +34,9 @@ the order that cannot err (ends first, then entries), so whoever reads a cohort'
 means its own. A thread that was held up between its last look at the clock and
 its step for as long as the limit is out for that long, by all that anyone can know. It
 counts as slow, and as the success that it then is (`back`).
+A call that entered too late, and was held up before it could step `moved` while another
+thread made a whole look, is taken for one that hangs, too. A look reads twice, so that
+this takes a switch of threads within those few bytecodes.
 An interrupt (Ctrl-C) in the few bytecodes between the count of an entry and the `try` that
 follows leaves a call that seems to be out for ever: it counts as one slow call, once.
 Cohorts with calls out are kept, so memory grows with the calls that hang, not with traffic.
@@ -70,6 +76,7 @@ class Cohort:
         "deadline",
         "entries",
         "left",
+        "moved",
         "ok",
         "owed",
         "recorder",
@@ -81,6 +88,7 @@ class Cohort:
         self.recorder: Recorder = recorder
         self.counter: Iterator[object] = counter()
         self.ok: Iterator[object] = self.counter
+        self.moved: Iterator[object] = counter()
         self.left: int = 0
         self.owed: int = 0
         self.began: float = -inf
@@ -111,7 +119,7 @@ class Cohort:
     def out(self) -> int:
         """Return how many calls are out, or fewer while one of them is ending."""
         entered = self.entered()
-        return entered - self.left - steps_of(self.counter)
+        return entered - self._ended()
 
     def entered(self) -> int:
         """Return how many calls ever entered."""
@@ -119,8 +127,11 @@ class Cohort:
 
     def at_most(self) -> int:
         """Return how many calls are out, or more while one of them is ending."""
-        ended = steps_of(self.counter) + self.left
+        ended = self._ended()
         return self.entered() - ended
+
+    def _ended(self) -> int:
+        return steps_of(self.counter) + steps_of(self.moved) + self.left
 
     def entry(self, started: float | None) -> Entry:
         """Return the entry of a call that entered here."""
@@ -166,12 +177,18 @@ class Flights:
 
     def overdue(self, now: float) -> int:
         """Move on to the present; return how many calls are out for too long."""
+        suspects = [
+            (cohort, cohort.out())
+            for cohort in self._cohorts
+            if cohort.until + self._limit <= now
+        ]
         if now >= self.present.until:
             self.present = self._open(now)
         found = 0
-        for cohort in self._cohorts:
-            if cohort.until + self._limit <= now:
-                due = min(cohort.out() - cohort.owed, _AT_ONCE - found)
+        for cohort, out in suspects:
+            if cohort.until <= now:  # it was not opened again
+                due = min(out, cohort.out()) - cohort.owed
+                due = min(due, _AT_ONCE - found)
                 if due > 0:
                     cohort.owed += due
                     found += due
@@ -224,8 +241,7 @@ def renewed(circuit: Circuit, cohort: Cohort, started: float) -> Cohort | None:
     What is out for too long is counted first, so this call may be the first to be
     rejected.
     """
-    with circuit._lock:  # pyright: ignore[reportPrivateUsage] - a part of the circuit
-        cohort.left += 1  # before the look, for it is not out there
+    next(cohort.moved)  # before the look, for it is not out there
     look(circuit, cohort, started)
     with circuit._lock:  # pyright: ignore[reportPrivateUsage] - a part of the circuit
         present = circuit.ticket.cell_contents
