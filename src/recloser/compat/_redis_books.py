@@ -53,7 +53,7 @@ class RedisBooks:
         except self._outage:
             self._logger.exception(message)
             return None
-        return None if raw is None else int(raw)
+        return int(raw) if raw else None
 
     def time(self, name: str) -> datetime | None:
         """Return an aware UTC time, in whole seconds."""
@@ -81,7 +81,7 @@ class RedisBooks:
             current = pipe.get(key)
             if atomic:
                 pipe.multi()
-            if current is None or seconds > int(current):
+            if not current or seconds > int(current):
                 pipe.set(key, seconds)
 
         if atomic:
