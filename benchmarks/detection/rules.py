@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     Times = Sequence[float] | np.ndarray
+    Numbers = Sequence[int] | np.ndarray
 
 SETTLE = 0.25
 DAY = 86_400.0
@@ -24,6 +25,23 @@ class Rule(Protocol):
     """Something that is told of each failure and says when to open."""
 
     name: str
+
+    def opens(self, numbers: Numbers, ats: Times, times: Times, place: int) -> int:
+        """Count failures from a place on; return that of the first that opens it.
+
+        Args:
+            numbers: The numbers of the calls that failed.
+            ats: Their times.
+            times: Those of all calls.
+            place: Which failure is the next one.
+
+        Returns:
+            How many failures there are, if none of them opens it.
+        """
+        for at in range(place, len(numbers)):
+            if self.failed(int(numbers[at]), float(ats[at]), times):
+                return at
+        return len(numbers)
 
     def begin(self, number: int, now: float) -> None:
         """Drop the evidence: a period begins after so many calls."""
@@ -38,7 +56,7 @@ class Rule(Protocol):
         ...
 
 
-class Ours:
+class Ours(Rule):
     """`FalseTripBudget`, by its own functions. What is usual outlives a period."""
 
     def __init__(self, name: str, policy: FalseTripBudget, settle: float) -> None:
@@ -62,7 +80,7 @@ class Ours:
         return score.full
 
 
-class Streak:
+class Streak(Rule):
     """So many failures in a row."""
 
     def __init__(self, length: int) -> None:
@@ -82,7 +100,7 @@ class Streak:
         return self.row >= self.length
 
 
-class LastCalls:
+class LastCalls(Rule):
     """A share of the last calls."""
 
     def __init__(self, size: int, rate: float) -> None:
@@ -107,7 +125,7 @@ class LastCalls:
         return enough and len(failures) >= self.needed
 
 
-class LastSeconds:
+class LastSeconds(Rule):
     """A share of the calls in the last seconds, from a minimum on."""
 
     def __init__(self, seconds: float, rate: float, minimum: int, whose: str) -> None:
@@ -134,18 +152,8 @@ class LastSeconds:
         return calls >= self.minimum and len(failures) >= self.rate * calls
 
 
-def ours_monthly() -> Rule:
-    return Ours("budget, 1 a month", FalseTripBudget(), SETTLE)
-
-
-def ours_daily() -> Rule:
-    return Ours("budget, 1 a day", FalseTripBudget(per=DAY), SETTLE)
-
-
-def everybody() -> list[Rule]:
+def others() -> list[Rule]:
     return [
-        ours_monthly(),
-        ours_daily(),
         Streak(5),
         LastCalls(20, 0.5),
         LastCalls(100, 0.5),

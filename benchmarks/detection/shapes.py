@@ -14,7 +14,7 @@ from recloser import CircuitBreaker, CircuitOpenError, FalseTripBudget, State, W
 from recloser.testing import FakeClock
 
 from .checks import Result
-from .rules import ours_monthly
+from .compiled import ours_monthly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,29 +33,29 @@ def blip(usual: float, speed: float, seed: int) -> bool:
     times = np.sort(np.concatenate([ordinary[ordinary < begin + 30], extra]))
     in_blip = (times >= begin) & (times < over)
     bad = np.flatnonzero((rng.random(len(times)) < usual) | in_blip)
-    for number, at in zip(bad.tolist(), times[bad].tolist(), strict=True):
-        if rule.failed(number, at, times):
-            if at >= begin:
-                return True
-            rule.begin(number + 1, at)
-    return False
+    ats = times[bad]
+    place = rule.opens(bad, ats, times, 0)
+    while place < len(bad) and ats[place] < begin:
+        rule.begin(int(bad[place]) + 1, float(ats[place]))
+        place = rule.opens(bad, ats, times, place + 1)
+    return place < len(bad)
 
 
 def disordered(usual: float, days: float, seed: int) -> int:
     """Count trips when in each sixteen calls the failures come first."""
     rng = np.random.default_rng(seed)
-    rule, now, trips, number = ours_monthly(), 0.0, 0, 0
+    rule, now, trips = ours_monthly(), 0.0, 0
     rule.begin(0, 0.0)
     while now < days * 86_400:
         times = now + np.cumsum(rng.exponential(0.1, 160_000))
         counts = rng.binomial(16, usual, 10_000)
-        for block in np.flatnonzero(counts).tolist():
-            for place in range(counts[block]):
-                at = float(times[block * 16 + place])
-                if rule.failed(number + block * 16 + place, at, []):
-                    trips += 1
-                    rule.begin(number + block * 16 + place + 1, at)
-        number += 160_000
+        bad = np.flatnonzero((np.arange(16) < counts[:, None]).ravel())
+        ats, place = times[bad], 0
+        while (place := rule.opens(bad, ats, times, place)) < len(bad):
+            trips += 1
+            rule.begin(int(bad[place]) + 1, float(ats[place]))
+            place += 1
+        rule.go_on(160_000)
         now = float(times[-1])
     return trips
 

@@ -75,16 +75,18 @@ def false_trips(
         bad = bad[bad < np.searchsorted(times, span)]
         if now:
             rule.go_on(CHUNK)
-        now = float(times[-1])
-        for number, at in zip(bad.tolist(), times[bad].tolist(), strict=True):
-            if at < opened:
-                continue
+        now, ats, place = float(times[-1]), times[bad], 0
+        while place < len(bad):
             if opened >= 0:
+                place = int(np.searchsorted(ats, opened))
+                if place == len(bad):
+                    break
                 rule.begin(int(np.searchsorted(times, opened)), opened)
                 opened = -1.0
-            if rule.failed(number, at, times):
+            place = rule.opens(bad, ats, times, place)
+            if place < len(bad):
                 trips += 1
-                opened = at + OPEN
+                opened = float(ats[place]) + OPEN
     return trips
 
 
@@ -106,16 +108,14 @@ def delay(
     rates = np.where(np.arange(most) < warm, usual, fault)
     jump = float(times[warm - 1])
     rule.begin(0, 0.0)
-    resting = -1.0
     bad = np.flatnonzero(rng.random(most) < rates)
-    for number, at in zip(bad.tolist(), times[bad].tolist(), strict=True):
-        if at < resting:
-            continue
-        if resting >= 0:
-            rule.begin(int(np.searchsorted(times, resting)), resting)
-            resting = -1.0
-        if rule.failed(number, at, times):
-            if number >= warm:
-                return Delay(number - warm + 1, at - jump)
-            resting = min(at + OPEN, jump)
+    ats = times[bad]
+    place = rule.opens(bad, ats, times, 0)
+    while place < len(bad):
+        if bad[place] >= warm:
+            return Delay(int(bad[place]) - warm + 1, float(ats[place]) - jump)
+        resting = min(float(ats[place]) + OPEN, jump)
+        place = int(np.searchsorted(ats, resting))
+        rule.begin(int(np.searchsorted(times, resting)), resting)
+        place = rule.opens(bad, ats, times, place)
     return None

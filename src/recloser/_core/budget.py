@@ -63,10 +63,10 @@ FIRST = 5  # failures that open a breaker which never saw a success
 LOWEST = (
     0.02  # usual rates below it are not told apart: 3 failures in a row are near luck
 )
-_TICK = 1e-9  # seconds between failures at least, so that logarithms are finite
+TICK = 1e-9  # seconds between failures at least, so that logarithms are finite
 _SHOWN = 0.01  # seconds between the failures that a reading supposes, at least
 _LN2 = log(2)
-_SHORT = _LN2 * IDLE / FADES  # what fades until the next failure, so that it suffices
+SHORT = _LN2 * IDLE / FADES  # what fades until the next failure, so that it suffices
 
 
 class Budget(Value):
@@ -130,7 +130,7 @@ class Budget(Value):
     def bottom(self, elapsed: float, successes: int) -> float:
         """Return the evidence that a call begins with, after a pause and successes."""
         apart = elapsed / (successes + 1)
-        return log(self.per_second * min(max(apart, _TICK), IDLE))
+        return log(self.per_second * min(max(apart, TICK), IDLE))
 
 
 class Learned(NamedTuple):
@@ -242,7 +242,7 @@ def after_failure(
     full = False
     if evidence >= 0:
         if now - began < settle:
-            evidence = _SHORT - budget.gain * unit  # one failure short
+            evidence = SHORT - budget.gain * unit  # one failure short
         elif failures >= FEWEST:
             evidence, full = 0.0, True
     if _is_first(learned, failures, calls):
