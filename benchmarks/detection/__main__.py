@@ -1,6 +1,7 @@
 """`python -m benchmarks.detection`: the checks, the table of rules, the picture.
 
 `--part 0.1` simulates a tenth of the days and of the runs. What is written says so.
+`--report` measures nothing: it makes the page and the picture of `results.json`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import argparse
 import json
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .checks import HEALTHY, delays, fast, quiet
 from .compiled import everybody
@@ -82,20 +83,46 @@ def table(rows: list[dict[str, object]], *, delays: bool) -> str:
 
 def _cell(value: object) -> str:
     if isinstance(value, list):
-        return " / ".join(
-            "never" if one == float("inf") else f"{one:.0f}" for one in value
-        )
+        return " / ".join("never" if one is None else f"{one:.0f}" for one in value)
     return str(value)
 
 
-def report(rows: list[dict[str, object]], runs: int) -> str:
-    """Return both tables, with what they are made of."""
+def report(found: dict[str, Any]) -> str:
+    """Return what was measured as Markdown, with the sizes it was measured at."""
+    rows, checks = found["rules"], found["checks"]
+    missed = [check for check in checks if _ratio(check) > 1]
     return (
         f"False trips a day, from {rows[0]['days']:g} simulated days each:\n\n"
         f"{table(rows, delays=False)}\n\n"
-        f"Calls until it opens after a jump, median / p95 of {runs} runs:\n\n"
-        f"{table(rows, delays=True)}"
+        f"Calls until it opens after a jump, median / p95 of {found['runs']} runs:\n\n"
+        f"{table(rows, delays=True)}\n\n"
+        f"Of {len(checks)} figures with a limit {len(checks) - len(missed)} are within it. "
+        "Of each check, the figure that is nearest to its limit or farthest beyond:\n\n"
+        f"{summary(checks)}"
     )
+
+
+def summary(checks: list[dict[str, Any]]) -> str:
+    """Return one row for each check: the figure that is the worst for it."""
+    worst: dict[str, tuple[float, dict[str, Any]]] = {}
+    for check in checks:
+        ratio = _ratio(check)
+        if ratio >= worst.get(check["check"], (-1.0, {}))[0]:
+            worst[check["check"]] = ratio, check
+    lines = ["| check | figure | limit | measured |", "| --- | --- | --- | --- |"]
+    for name in sorted(worst, key=lambda name: int(name[1:])):
+        check = worst[name][1]
+        never = check["measured"] is None
+        measured = "never" if never else f"{check['measured']:.3g}"
+        lines.append(f"| {name} | {check['what']} | {check['limit']:g} | {measured} |")
+    return "\n".join(lines)
+
+
+def _ratio(check: dict[str, Any]) -> float:
+    limit, measured = check["limit"], check["measured"]
+    if measured is None:
+        return float("inf")
+    return measured / limit if limit else 1.0 + measured if measured else 0.0
 
 
 def write_page(text: str) -> None:
@@ -125,24 +152,32 @@ def draw(rows: list[dict[str, object]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+def measure(part: float, runs: int) -> dict[str, Any]:
+    """Return everything, told while it is found."""
+    results = []
+    for check in chain(fast(runs), shapes(part), quiet(part)):
+        print(f"{'ok  ' if check.holds else 'FAIL'} {check}", flush=True)
+        results.append(check._asdict())
+    rows = compare(part, runs)
+    return {"part": part, "runs": runs, "checks": results, "rules": rows}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detection")
     parser.add_argument("--part", type=float, default=1.0)
     parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--report", action="store_true")
     options = parser.parse_args()
-    runs = max(60, int(300 * options.part))
-    results = []
-    for check in chain(fast(runs), shapes(options.part), quiet(options.part)):
-        print(f"{'ok  ' if check.holds else 'FAIL'} {check}", flush=True)
-        results.append(check._asdict())
-    rows = compare(options.part, runs)
-    found = {"part": options.part, "runs": runs, "checks": results, "rules": rows}
-    write_page(report(rows, runs))
-    text = json.dumps(found, indent=1).replace("Infinity", "null")
-    (options.out / "results.json").write_text(text + "\n", "utf-8")
-    draw(rows, options.out / "frontier.png")
-    print(report(rows, runs))
-    return sum(not check["measured"] <= check["limit"] for check in results)
+    results: Path = options.out / "results.json"
+    if not options.report:
+        found = measure(options.part, max(60, int(300 * options.part)))
+        text = json.dumps(found, indent=1).replace("Infinity", "null")
+        results.write_text(text + "\n", "utf-8")
+    found = json.loads(results.read_text("utf-8"))
+    write_page(report(found))
+    draw(found["rules"], options.out / "frontier.png")
+    print(report(found))
+    return sum(_ratio(check) > 1 for check in found["checks"])
 
 
 if __name__ == "__main__":
