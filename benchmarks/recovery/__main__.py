@@ -30,6 +30,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seeds", type=int, default=1, help="how many")
     made.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     made.add_argument(
+        "--resume", action="store_true", help="run only what the JSON file lacks"
+    )
+    made.add_argument(
         "--report", action="store_true", help="run nothing; page, picture"
     )
     made.add_argument("--json", type=Path, default=RESULTS)
@@ -42,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not asked.report:
         seeds = range(asked.seed, asked.seed + asked.seeds)
         wanted = everything(seeds, accept_only=asked.accept)
-        run(wanted, asked.jobs, asked.json)
+        known = load(asked.json) if asked.resume and asked.json.exists() else []
+        run(wanted, asked.jobs, asked.json, known)
     runs = load(asked.json)
     print(tables.policies(runs), checks.table(runs), tables.sizes(runs), sep="\n\n")
     if asked.report:
@@ -51,9 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run(jobs: list[Job], processes: int, path: Path) -> None:
+def run(
+    jobs: list[Job], processes: int, path: Path, known: list[dict[str, Any]]
+) -> None:
     """Run every job, and keep what there is: an interrupted run is worth its part."""
-    began, found = time.perf_counter(), []
+    began, found = time.perf_counter(), list(known)
+    done_before = {tuple(one[name] for name in Job._fields) for one in known}
+    jobs = [job for job in jobs if tuple(job) not in done_before]
     with Pool(processes) as pool:
         for done, figures in enumerate(pool.imap(measured, jobs), 1):
             found.append(figures)

@@ -132,7 +132,7 @@ def _busy(runs: Runs) -> tuple[bool, str]:
     which = {
         "scenarios": BUSY,
         "sizes": TABLE_SIZES,
-        "styles": ("naive",),
+        "styles": TABLE_STYLES,
         "load": 0.9,
     }
     ramp, plain = (_total(runs, name, **which) for name in (RECOMMENDED, ON_OFF))

@@ -108,6 +108,9 @@ POLICIES: dict[str, Maker] = {
     "60 s, 1 probe": _ours(recovery=Wait(60)),
     "30 s, 1 probe": _ours(recovery=Wait(30)),
     "5-300 s x2, 1 probe": _ours(recovery=Backoff(5, factor=2, maximum=300)),
+    "5-300 s x2, forgotten on closing": _ours(
+        recovery=Backoff(5, factor=2, maximum=300, fade=0.001)
+    ),
     RIVAL: _ours(recovery=Wait(5)),
     "1 s, 1 probe": _ours(recovery=Wait(1)),
     "5 s + 30 s ramp in 30 steps": _ours(

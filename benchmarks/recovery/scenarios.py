@@ -41,10 +41,12 @@ class Scenario(NamedTuple):
         timeout: Seconds after which a client gives up.
         spike: Offered load as a multiple of the capacity while the fault lasts.
         lose: Share of the calls that are never answered in the 60 s after `healthy`.
-        returning: Share of the users who failed that come back, about 10 s later.
+        returning: Share of the users who failed that come back, about 10 s later; who
+            fails again may come back again.
         warms: Answers until a restarted server is warm, 0 for at once.
         thrashes: Whether a queue makes every call slower, up to four times.
         crashes: Whether 1,000 queued calls kill the server for 10 s.
+        steady: Seconds after which `at` says nothing more, where that is not `end`.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Scenario(NamedTuple):
     warms: int = 0
     thrashes: bool = False
     crashes: bool = False
+    steady: float = 0.0
 
 
 def _outage(seconds: float, mode: Condition = DOWN) -> Callable[[float], Condition]:
@@ -96,12 +99,12 @@ SCENARIOS = {
         Scenario("flap", 240, 240, _flapping(15, 15)),
         Scenario("flapslow", 400, 400, _flapping(20, 60)),
         Scenario("brown", 60, 60, _brown),
-        Scenario("cold", 80, 20, _cold),
-        Scenario("coldw", 80, 20, _outage(20), warms=20_000),
+        Scenario("cold", 20, 20, _cold, steady=80),
+        Scenario("coldw", 20, 20, _outage(20), warms=20_000),
         Scenario("spike", 20, 20, _outage(0), spike=1.5),
         Scenario("thrash", 20, 20, _outage(0), spike=1.5, thrashes=True),
         Scenario("partial", 180, 60, _partial),
         Scenario("herd", 60, 60, _outage(60), returning=0.5),
-        Scenario("crash", 80, 20, _outage(20), warms=20_000, crashes=True),
+        Scenario("crash", 20, 20, _outage(20), warms=20_000, crashes=True),
     )
 }

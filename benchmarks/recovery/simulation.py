@@ -39,20 +39,17 @@ class Job(NamedTuple):
 class Request:
     """A user's request: one attempt after the other."""
 
-    __slots__ = ("client", "over", "permit", "returned", "tries")
+    __slots__ = ("client", "over", "permit", "tries")
 
     def __init__(self, client: int, tries: int) -> None:
         self.client = client
         self.tries = tries
         self.permit: Any = None
         self.over = False
-        self.returned = False
 
     def again(self) -> Request:
         """Return the same request for another try: late answers find the old one."""
-        other = Request(self.client, self.tries - 1)
-        other.returned = self.returned
-        return other
+        return Request(self.client, self.tries - 1)
 
 
 class Seconds:
@@ -89,6 +86,7 @@ class Simulation:
         self.number = count()
         self.queue: deque[Request] = deque()
         self.busy = self.life = self.answers = self.crashes = self.wasted = 0
+        self.served_ideally = 0.0
         self.dead_until = -1.0
         self.probes_on_dead = 0
         self.offered_on_dead = 0
@@ -96,36 +94,48 @@ class Simulation:
         self.seconds = Seconds()
         self.end = WARM_UP + self.scale * self.scenario.end
         self.healthy = WARM_UP + self.scale * self.scenario.healthy
+        self.steady = max(self.end, WARM_UP + self.scale * self.scenario.steady)
 
     # -- the server ----------------------------------------------------------------
 
     def look(self) -> None:
         """Bring the server's condition up to the present; begin again in 0.1 s."""
-        since = (self.now - WARM_UP) / self.scale
-        before, after = self.condition, Condition()
-        if (since >= 0 and self.now < self.end) or (
-            since >= 0 and self.scenario.name == "cold"
-        ):
-            after = self.scenario.at(since)
+        before, after = self.condition, self._without_crashes(self.answers)
         if self.now < self.dead_until:
             after = Condition("down")
-        if self.scenario.warms and self.now >= self.healthy and after.mode == "up":
-            cold = max(0.0, 1 - self.answers / self.scenario.warms)
-            after = after._replace(factor=1 + (COLD - 1) * cold)
         self.condition = after
         if before.mode == "up" and after.mode != "up":
             self._lose_everything()
         while self.queue and after.mode == "up" and self.busy < after.workers:
             self._work(self.queue.popleft())
-        second = int(self.now - WARM_UP)
         if self.now >= WARM_UP:
-            self.seconds.reach(second)
-            could = after.capacity  # a crash is the clients' doing, so it is no excuse
-            if self.now < self.dead_until:
-                could = Condition(factor=COLD).capacity
-            wanted = min(self._offered(), could)
-            self.seconds.ideal[second] += wanted / 10
-            self.seconds.capacity[second] += after.capacity / 10
+            self._note_ideal(after)
+
+    def _without_crashes(self, answers: float) -> Condition:
+        """Return how the server would be, had it never crashed and answered so many."""
+        if not WARM_UP <= self.now < self.steady:
+            found = Condition()
+        else:
+            found = self.scenario.at((self.now - WARM_UP) / self.scale)
+        if self.scenario.warms and self.now >= self.healthy and found.mode == "up":
+            cold = max(0.0, 1 - answers / self.scenario.warms)
+            return found._replace(factor=1 + (COLD - 1) * cold)
+        return found
+
+    def _note_ideal(self, now: Condition) -> None:
+        """Note what could be answered in this tenth of a second.
+
+        A crash is the clients' doing, and so is a server that stays cold because nobody
+        lets it work: neither is an excuse.
+        """
+        second = int(self.now - WARM_UP)
+        self.seconds.reach(second)
+        could = self._without_crashes(self.served_ideally).capacity
+        wanted = min(self._offered(), could)
+        if self.now >= self.healthy:
+            self.served_ideally += wanted / 10
+        self.seconds.ideal[second] += wanted / 10
+        self.seconds.capacity[second] += now.capacity / 10
 
     def _lose_everything(self) -> None:
         self.life += 1
@@ -233,13 +243,9 @@ class Simulation:
 
     def _give_up(self, request: Request) -> None:
         share = self.scenario.returning
-        if not share or request.returned or not WARM_UP <= self.now < self.healthy:
-            return
-        if self.dice.random() < share:
-            request = Request(request.client, self._tries())
-            request.returned = True
-            wait = self.healthy - self.now + self.dice.expovariate(1 / 10)
-            self._push(wait, 4, request)
+        if share and self.now >= WARM_UP and self.dice.random() < share:
+            again = Request(request.client, self._tries())
+            self._push(self.dice.expovariate(1 / 10), 4, again)
 
     def _tries(self) -> int:
         return {"none": 0, "naive": NAIVE, "budget": 1}[self.job.retries]
@@ -290,7 +296,7 @@ class Simulation:
     def _is_well(self) -> bool:
         """Tell whether nothing more can be lost: looked at each second."""
         if (
-            self.now < self.end + 30
+            self.now < self.steady + 30
             or self.now % 1 >= 0.1
             or (self.scenario.warms > 0 and self.answers < self.scenario.warms)
         ):

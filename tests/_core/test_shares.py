@@ -181,6 +181,63 @@ def test_half_bad_round_cuts_the_share_and_begins_a_period() -> None:  # I4, I11
     assert again is after
 
 
+def test_share_never_leaves_its_bounds_and_grows_in_good_rounds() -> None:  # I11
+    for safe in (None, 0.05, 0.3, 0.5, 0.9):
+        phase: Any = ramping(share=safe or 0.25, safe=safe)
+        shares = [phase.share]
+
+        for second in range(1, 60):
+            phase = called(answered(phase, GOOD), float(second))
+            if isinstance(phase, Closed):
+                break
+            shares.append(phase.share)
+
+        assert isinstance(phase, Closed)
+        assert shares == sorted(shares)
+        assert shares[-1] == 1.0
+        assert all(0.05 <= share <= 1 for share in shares)
+
+
+def test_round_below_one_never_closes() -> None:  # I12
+    almost = answered(ramping(share=0.999, safe=0.999), GOOD)
+
+    after = called(almost, 1.0)
+
+    assert isinstance(after, Ramping)
+    assert after.share == 1.0
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.25, 0.999])
+def test_wait_after_an_abort_is_the_shortest_give_or_take_a_quarter(
+    chance: float,
+) -> None:
+    policy = POLICY.replace(recovery=Adaptive())
+    phase: Any = ramping(row=2)
+
+    opened: Any = rules.settle(
+        policy, phase, Admission(4), BAD, Evidence(), 900.0, chance
+    )
+
+    assert 0.75 <= opened.until - opened.since <= 1.25
+
+
+def test_second_trip_soon_after_closing_begins_at_half_and_gently() -> None:
+    closed = Closed(epoch=7, since=0.0, trips=1, ramped=True)
+    row = Evidence(streak=2)
+    opened = rules.settle(POLICY, closed, Admission(7), BAD, row, 29.0, 0.5)
+    probing: Any = called(opened, 60.0)
+    phase: Any = rules.settle(
+        POLICY, probing, Admission(9, 1), GOOD, Evidence(), 60.0, 0.5
+    )
+    shares = [phase.share]
+
+    for second in range(61, 66):
+        phase = called(answered(phase, GOOD), float(second))
+        shares.append(round(getattr(phase, "share", 0.0), 6))
+
+    assert shares == [0.5, 0.55, 0.66, 0.924, 1.0, 0.0]
+
+
 def test_cut_needs_enough_answers() -> None:
     phase = answered(ramping(), BAD, GOOD, BAD, GOOD)
 
@@ -220,6 +277,27 @@ def test_trip_soon_after_a_ramp_makes_the_next_one_gentler() -> None:
     ]
 
     assert safe == [0.5, None]
+
+
+@pytest.mark.parametrize(
+    ("given", "ramped", "counts_as"),
+    [
+        (Admission(6), True, Admission(7)),
+        (Admission(6), False, Admission(6)),
+        (Admission(6, 1), True, Admission(6, 1)),
+        (Admission(5), True, Admission(5)),
+        (Admission(7), True, Admission(7)),
+    ],
+)
+def test_call_of_a_ramp_counts_in_the_period_that_it_led_to(
+    given: Admission,
+    ramped: bool,  # noqa: FBT001
+    counts_as: Admission,
+) -> None:  # I4
+    closed = Closed(epoch=7, since=0.0, ramped=ramped)
+
+    assert rules.counting(closed, given) == counts_as
+    assert rules.counting(ramping(epoch=7), given) == given
 
 
 def test_rejection_while_ramping_says_why_and_when_the_share_is_looked_at() -> None:

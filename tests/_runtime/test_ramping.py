@@ -173,6 +173,77 @@ def test_permit_of_an_aborted_ramp_is_late(
     assert not any(permit.is_probe for permit in permits)
 
 
+def test_nothing_moves_without_a_call(
+    make: Callable[..., CircuitBreaker], fake_clock: FakeClock
+) -> None:
+    opened, ramping = make(recovery=Adaptive()), make()
+    fail(opened)
+    ramp_up(ramping, fake_clock)
+
+    fake_clock.advance(3600)
+
+    assert (opened.state, opened.snapshot().admitting) == (State.OPEN, 0.0)
+    assert (ramping.state, ramping.snapshot().admitting) == (State.HALF_OPEN, 0.25)
+
+
+def closed_with_calls_out(
+    breaker: CircuitBreaker, clock: FakeClock, out: int
+) -> list[Any]:
+    """Close after a whole ramp, with calls of its last round not answered yet."""
+    ramp_up(breaker, clock)
+    for _ in range(2):
+        breaker.call(str)
+        clock.advance(1)
+    breaker.call(str)
+    permits = [breaker.acquire() for _ in range(out)]
+    clock.advance(1)
+    breaker.call(str)
+    assert breaker.state == State.CLOSED
+    return permits
+
+
+def test_overload_by_the_last_round_is_seen_after_the_circuit_has_closed(
+    make: Callable[..., CircuitBreaker], fake_clock: FakeClock
+) -> None:
+    breaker = make()
+    permits = closed_with_calls_out(breaker, fake_clock, 2)
+    breaker.reconfigure(trip=2)
+
+    for permit in permits:
+        permit.failure()
+
+    assert breaker.state == State.OPEN
+    assert breaker.snapshot().late == 0
+
+
+def test_answers_of_the_closed_period_speak_for_it_too(
+    make: Callable[..., CircuitBreaker], fake_clock: FakeClock
+) -> None:
+    breaker = make()
+    first, second, third = closed_with_calls_out(breaker, fake_clock, 3)
+    breaker.reconfigure(trip=2)
+
+    first.failure()
+    breaker.call(str)
+    second.failure()
+    third.success()
+
+    seen = breaker.snapshot()
+    assert (seen.state, seen.late) == (State.CLOSED, 0)
+
+
+def test_call_of_a_ramp_is_late_after_the_next_opening(
+    make: Callable[..., CircuitBreaker], fake_clock: FakeClock
+) -> None:
+    breaker = make()
+    (permit,) = closed_with_calls_out(breaker, fake_clock, 1)
+    fail(breaker)
+
+    permit.failure()
+
+    assert (breaker.snapshot().late, breaker.snapshot().totals.trips) == (1, 2)
+
+
 def test_call_inside_a_call_of_the_share_is_part_of_it(
     make: Callable[..., CircuitBreaker], fake_clock: FakeClock, dice: Dice
 ) -> None:

@@ -42,6 +42,7 @@ class Recovering:
         self.grown = self.ok = self.bad = self.bad_run = 0
         self.round_began = 0.0
         self.closed_at: float | None = None
+        self.led_here: Token | None = None
         self.fastest = 2.0
 
     # -- a call comes --
@@ -76,6 +77,8 @@ class Recovering:
 
     def end(self, token: Token, *, good: bool | None) -> None:
         """End a call as good, bad or (None) neutral."""
+        if self.state == "closed" and token == self.led_here:
+            token = self._token()  # only now is it seen what the whole share did
         if token != self._token():
             return
         if self.state == "closed" and good is not None:
@@ -146,6 +149,7 @@ class Recovering:
         elif self.ok < ramp.evidence and self.now - self.round_began < ramp.patience:
             return
         elif self.share >= 1:
+            self.led_here = self._token()
             self.state = "closed"
             self.closed_at = self.now
             self.run += 1

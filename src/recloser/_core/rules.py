@@ -14,7 +14,8 @@ I2  Places. No admission brings the probes that hold a place above `probe_concur
     together with the round's successes above `probes`.
 I3  No wedge. A half-open circuit where I2 leaves room admits the next caller. A place is
     held no longer than its lease, so within one lease there is room, whatever is lost.
-I4  Late is nothing. An outcome admitted in another epoch changes nothing.
+I4  Late is nothing. An outcome admitted in another epoch changes nothing. Only what a ramp
+    admitted since its last cut counts in the closed period that it led to.
 I5  Epochs only grow, by one with each change of state, and with each new period of a
     state: a reset, the start of a ramp, a cut of its share. Any other change keeps it.
 I6  `retry_after` is honest. A call made that many seconds later is not refused for the
@@ -124,6 +125,19 @@ def shut_for(phase: Open, now: float) -> float | None:
     if not left > 0:
         return None
     return left if now + left >= phase.until else time_left(phase.until, now)
+
+
+def counting(phase: Phase, admission: Admission) -> Admission:
+    """Return the admission as which an outcome counts now.
+
+    A ramp closes while calls of it are still out, and overload shows only when they time
+    out. A closed circuit that knew nothing of them would be blind for that long, so they
+    count in the closed period that their ramp led to.
+    """
+    if not isinstance(phase, Closed) or not phase.ramped:
+        return admission
+    of_ramp = admission.place is None and admission.epoch == phase.epoch - 1
+    return Admission(phase.epoch) if of_ramp else admission  # I4
 
 
 def settle(

@@ -45,6 +45,9 @@ class Ramp(Value):
     by 10, 20, 40, 80 and then 100 % per round. A call is bad if it failed, or was
     cancelled as slow; a slow answer is good here, because a cold server is slow.
 
+    The circuit closes while calls of the last round are still out. How they end counts
+    for the trip rule of the closed circuit, so that an overload is seen at once.
+
     Args:
         steps: Shares in (0, 1], each more than the last; the last must be 1. Default
             (0.25, 0.5, 1).

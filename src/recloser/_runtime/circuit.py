@@ -298,8 +298,9 @@ class Circuit(Senses):
         now: float,
         chance: float,
     ) -> tuple[Event, ...]:
-        recorder, admission = entry.recorder, entry.admission
         before, current = self.current
+        admission = rules.counting(before, entry.admission)
+        recorder = entry.recorder if admission is entry.admission else current
         if admission.epoch != before.epoch or recorder is not current:
             return self._late(before, admission, outcome, now)
         if isinstance(before, Disabled):
@@ -481,8 +482,7 @@ class Circuit(Senses):
             current = phase, recorder = self.current
             until = phase.until if isinstance(phase, Observing) else None
             shadow = until is not None and until > self.seen
-            ticket = None if shadow or recorder is None else recorder.ticket
-            self._admit_by(ticket)
+            self._admit_by(None if shadow or recorder is None else recorder.ticket)
 
     def _admit_by(self, ticket: Recorder | Cohort | None) -> None:
         """Give wrappers and blocks a ticket, or have them ask."""
