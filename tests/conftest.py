@@ -36,6 +36,8 @@ settings.register_profile(
 settings.register_profile(
     "ci", settings.get_profile("default"), derandomize=True, database=None
 )
+# For one interpreter after another, when one of them has had the whole.
+settings.register_profile("brief", settings.get_profile("ci"), max_examples=25)
 settings.register_profile(
     "thorough", settings.get_profile("default"), max_examples=1_000
 )

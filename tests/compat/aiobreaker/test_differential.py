@@ -19,7 +19,7 @@ from recloser.compat import aiobreaker as ours
 from tests.compat.aiobreaker_run import Run, actions, breaking, options
 from tests.compat.pybreaker_clock import WallClock
 
-SEQUENCES: Final = max(2_000, settings().max_examples)
+SEQUENCES: Final = 20 * settings().max_examples
 
 
 @pytest.fixture(scope="module", autouse=True)

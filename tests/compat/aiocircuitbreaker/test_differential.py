@@ -31,7 +31,7 @@ from tests.compat.streaks_run import (
     seen,
 )
 
-SEQUENCES: Final = max(2_000, settings().max_examples)
+SEQUENCES: Final = 20 * settings().max_examples
 
 EXPECTATIONS: Final = {
     "default": None,

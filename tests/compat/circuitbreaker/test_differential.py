@@ -34,7 +34,7 @@ from tests.compat.streaks_run import (
     spares_very_refused,
 )
 
-SEQUENCES: Final = max(2_000, settings().max_examples)
+SEQUENCES: Final = 20 * settings().max_examples
 
 EXPECTATIONS: Final = {
     "default": None,

@@ -20,7 +20,7 @@ from recloser.compat import dorm as ours
 from recloser.testing import FakeClock
 from tests.compat.streaks_run import attempt, finish
 
-SEQUENCES: Final = max(2_000, settings().max_examples)
+SEQUENCES: Final = 20 * settings().max_examples
 
 ERRORS: Final = {
     "refused": ConnectionRefusedError,

@@ -26,7 +26,7 @@ from tests.compat.pybreaker_run import (
     options,
 )
 
-SEQUENCES: Final = max(2_000, settings().max_examples)
+SEQUENCES: Final = 20 * settings().max_examples
 
 
 @pytest.fixture(scope="module", autouse=True)
