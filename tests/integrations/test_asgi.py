@@ -644,6 +644,19 @@ def test_breaker_that_is_not_there_is_told_and_not_made():
     assert reply.json == {"status": "ready", "open": [], "unknown": ["paymets"]}
 
 
+def test_readiness_tells_no_names_where_a_hook_decides_who_may_know_them(clock):
+    payments = open_breaker(clock)
+    health = Health(
+        ready_unless_open=("payments", "paymets"), authorise=lambda *_: False
+    )
+
+    with asgi(health) as served:
+        reply = served.ask("/ready")
+
+    assert payments.state is State.OPEN
+    assert (reply.status, reply.json) == (503, {"status": "not ready"})
+
+
 def test_breaker_of_a_group_can_be_heeded():
     hosts = BreakerGroup("hosts")
     force(hosts["a"], State.OPEN)

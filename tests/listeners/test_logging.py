@@ -191,3 +191,17 @@ def test_long_wait_is_told_in_whole_seconds(clock, caplog):
     assert caplog.messages == [
         "payments: closed -> open (tripped by hand), retry in 4580 s"
     ]
+
+
+def test_a_name_cannot_forge_a_line(clock, caplog):
+    CircuitBreaker(
+        "é\nERROR root: forged",
+        recovery=Wait(10, jitter=0),
+        clock=clock,
+        registry="none",
+        listeners=[LoggingListener()],
+    ).trip()
+
+    assert caplog.messages == [
+        r"é\nERROR root: forged: closed -> open (tripped by hand), retry in 10 s"
+    ]

@@ -2,7 +2,8 @@
 
     GET  /                           breakers, a page at a time
     GET  /live                       always 200: a restart mends no dependency
-    GET  /ready                      200, or 503 for the breakers it was asked to heed
+    GET  /ready                      200, or 503 for the breakers it was asked to heed;
+                                     with a hook, which is not asked here, without names
     GET  /breakers/<name>            one breaker
     POST /breakers/<name>/<action>   trip, force_open, disable, observe, reset
 
@@ -112,6 +113,7 @@ class Desk:
         self._groups = _checked_groups(groups)
         self._needed = _checked_names(ready_unless_open)
         self._allow_changes = allow_changes
+        self._has_hook = has_hook
 
     def plan(
         self, method: str, path: str, query: str, header: Header
@@ -169,14 +171,17 @@ class Desk:
     def _readiness(self) -> Answer:
         found = {name: self._find(name) for name in self._needed}
         closed_off = [n for n, b in found.items() if b is not None and _rejects(b)]
-        content: dict[str, object] = {
-            "status": "not ready" if closed_off else "ready",
-            "open": closed_off,
-        }
+        status = 503 if closed_off else 200
+        content: dict[str, object] = {"status": "not ready" if closed_off else "ready"}
+        if (
+            self._has_hook
+        ):  # it is not asked here, so nobody has said who may know names
+            return json_answer(status, content)
+        content["open"] = closed_off
         unknown = [name for name, breaker in found.items() if breaker is None]
         if unknown:
             content["unknown"] = unknown
-        return json_answer(503 if closed_off else 200, content)
+        return json_answer(status, content)
 
     def _list(self, question: Question) -> Answer:
         by_name = self._all()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, final
 
-from .._core.durations import in_words
-from .._core.states import State
+from .. import State
 
 if TYPE_CHECKING:
-    from .._core.events import (
+    from .. import (
         CallbackFailed,
         LateResult,
         ProbeLost,
@@ -51,7 +50,7 @@ class LoggingListener:
         if event.reason:
             text += f" ({event.reason})"
         if event.retry_after is not None:
-            text += f", retry in {in_words(event.retry_after)}"
+            text += f", retry in {_rounded(event.retry_after)} s"
         self._log(level, text, event)
 
     def on_rejected(self, event: Rejected) -> None:
@@ -89,4 +88,12 @@ class LoggingListener:
 
     def _log(self, level: int, text: str, event: object) -> None:
         if self._logger.isEnabledFor(level):
-            self._logger.log(level, "%s", text, extra={"recloser": event})
+            line = (
+                text if text.isprintable() else repr(text)[1:-1]
+            )  # names: no new lines
+            self._logger.log(level, "%s", line, extra={"recloser": event})
+
+
+def _rounded(seconds: float) -> str:
+    """Return a duration with as many digits as a person reads."""
+    return f"{seconds:.3g}" if seconds < 100 else f"{seconds:.0f}"  # noqa: PLR2004

@@ -14,11 +14,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, final
 
-from .._core import ranges
 from .._extras import extra
 from ._figures import FIGURES, Figure, Merge
 from ._ledger import Ledger
 from ._names import Names
+from ._options import whole
 
 with extra("opentelemetry", opentelemetry_api="1.25"):
     from opentelemetry import metrics, trace
@@ -67,7 +67,7 @@ class OpenTelemetryListener:
         names: int = 100,
     ) -> None:
         """Make the instruments."""
-        self._ledger = Ledger(label, Names(ranges.whole("names", names)))
+        self._ledger = Ledger(label, Names(whole("names", names)))
         if meter_provider is not None and not hasattr(meter_provider, "get_meter"):
             msg = f"meter_provider must be a MeterProvider, got {meter_provider!r}"
             raise TypeError(msg)

@@ -15,12 +15,12 @@ import os
 from typing import TYPE_CHECKING, cast, final
 
 from .. import CircuitBreaker, Snapshot, Transition
-from .._core import ranges
 from .._extras import extra
 from ._figures import FIGURES, Figure
 from ._flusher import Flusher
 from ._ledger import Ledger
 from ._names import Names
+from ._options import seconds, whole
 
 with extra("prometheus", prometheus_client="0.16"):
     from prometheus_client import REGISTRY, CollectorRegistry
@@ -78,15 +78,15 @@ class PrometheusListener(Collector):
         if not isinstance(cast("object", registry), CollectorRegistry | None):
             msg = f"registry must be a CollectorRegistry or None, got {registry!r}"
             raise TypeError(msg)
-        most, seconds = ranges.whole("names", names), ranges.seconds("every", every)
+        most, period = whole("names", names), seconds("every", every)
         shared = bool(getattr(ValueClass, "_multiprocess", False))
         folder = _folder() if shared else None
         self._ledger = Ledger(label, Names(most, folder), idle=folder is None)
-        self._files = WorkerFiles(folder, seconds, registry) if folder else None
+        self._files = WorkerFiles(folder, period, registry) if folder else None
         self._registry = None if folder else registry
         if self._registry is not None:
             self._registry.register(self)
-        self._flusher = Flusher(self._flush, seconds) if folder else None
+        self._flusher = Flusher(self._flush, period) if folder else None
 
     def on_attached(self, breaker: CircuitBreaker) -> Callable[[Snapshot], object]:
         """Take in a breaker."""

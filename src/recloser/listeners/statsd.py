@@ -13,11 +13,11 @@ import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast, final
 
-from .._core import ranges
 from ._figures import READ_AT, Series
 from ._flusher import Flusher
 from ._ledger import Ledger
 from ._names import Names
+from ._options import seconds, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,12 +74,12 @@ class StatsdListener:
         """Check the options and begin to send."""
         self._target = (_host(host), _port(port))
         self._lines = _Lines(_prefix(prefix), tags)
-        self._ledger = Ledger(label, Names(ranges.whole("names", names)))
+        self._ledger = Ledger(label, Names(whole("names", names)))
         self._sent: dict[Series, float] = {}
         self._generation = 0
         self._socket: socket.socket | None = None
         self._address: _Address | None = None
-        self._flusher = Flusher(self._flush, ranges.seconds("every", every))
+        self._flusher = Flusher(self._flush, seconds("every", every))
 
     def on_attached(self, breaker: CircuitBreaker) -> Callable[[Snapshot], object]:
         """Take in a breaker."""
@@ -187,7 +187,7 @@ def _resolve(host: str, port: int) -> _Address:
 
 
 def _port(port: int) -> int:
-    if ranges.whole("port", port) > 65535:  # noqa: PLR2004 - ports have 16 bits
+    if whole("port", port) > 65535:  # noqa: PLR2004 - ports have 16 bits
         msg = f"port must be at most 65535, got {port!r}"
         raise ValueError(msg)
     return port
