@@ -99,13 +99,13 @@ class Budget(Value):
         settle: float | None = None,
     ) -> None:
         """Derive the numbers that every update needs."""
-        neutral, ceiling = unacceptable * 2 / 3, unacceptable * 0.4
+        ceiling = unacceptable * 0.4
         super().__init__(
             per_second=per_second,
             unacceptable=unacceptable,
             slow=slow,
             settle=settle,
-            gain=(1 - neutral) / neutral,
+            gain=1.5 / unacceptable - 1,  # no drift at two thirds of it
             floor=min(LOWEST, ceiling / 4),
             ceiling=ceiling,
         )
