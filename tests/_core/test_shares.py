@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from math import exp
 from typing import Any
 
 import pytest
 
 from recloser._core import rules
-from recloser._core.outcomes import Kind, Outcome
-from recloser._core.phases import Admission, Closed, HalfOpen, Open, Ramping, Shedding
+from recloser._core.outcomes import FailureInfo, Kind, Outcome
+from recloser._core.phases import (
+    Admission,
+    Closed,
+    HalfOpen,
+    Link,
+    Open,
+    Origin,
+    Ramping,
+    Shedding,
+    Word,
+)
 from recloser._core.policy import Policy
 from recloser._core.recovery import Adaptive, Backoff, Shed, Wait
 from recloser._core.rules import Admitted, Refused
 from recloser._core.shares import Ramp
+from recloser._core.states import State
 from recloser._core.windows import Evidence
 
 GOOD, BAD = Outcome(Kind.SUCCESS), Outcome(Kind.FAILURE)
@@ -384,3 +396,112 @@ def test_circuit_opened_by_hand_stays_open_and_then_sheds() -> None:
 
 def test_shedding_ends_where_a_new_policy_does_not_shed() -> None:
     assert called(shedding(), 0.1, POLICY) == Closed(epoch=5, since=0.1, trips=1)
+
+
+def test_share_forgets_by_the_formula_that_it_states() -> None:
+    shed = Policy(trip=2, recovery=Shed(1.5, memory=40, floor=0.1))
+    kept = exp(-2 * 3 / 40)
+    share = 1 - (90 * kept - 1.5 * 20 * kept) / (90 * kept + 1)
+
+    after = called(shedding(calls=90.0, accepted=20.0), 3.0, shed)
+
+    assert (after.began, after.quiet) == (3.0, 3.0)
+    assert after.calls == pytest.approx(90 * kept + 1)
+    assert after.accepted == pytest.approx(20 * kept)
+    assert after.share == pytest.approx(share)
+
+
+def test_shedding_counts_each_answer_once_and_no_failure() -> None:
+    after = answered(shedding(), GOOD, BAD, GOOD, SLOW_CANCELLED, policy=SHEDS)
+
+    assert after == shedding(accepted=2.0)
+
+
+def test_nothing_shed_keeps_the_time_since_when() -> None:
+    phase = shedding(calls=10.0, accepted=10.0, quiet=-7.0)
+
+    assert called(phase, 2.0, SHEDS).quiet == -7.0
+
+
+# -- what an opening remembers of a ramp -------------------------------------------------
+
+
+SAFE = [
+    (ramping(share=0.8), 0.4),
+    (ramping(share=0.06), 0.05),
+    (HalfOpen(epoch=4, since=0.0, trips=1, reason="", safe=0.3), 0.3),
+    (HalfOpen(epoch=4, since=0.0, trips=1, reason=""), None),
+    (Closed(epoch=4, since=0.0), None),
+]
+
+
+@pytest.mark.parametrize(("phase", "safe"), SAFE, ids=repr)
+def test_word_that_opens_speaks_against_the_share_too(
+    phase: Any, safe: float | None
+) -> None:
+    word = Word(state=State.OPEN, epoch=1, remaining=5.0)
+
+    after = rules.adopt(POLICY, phase, Link(origin=Origin.HOST), word, 1.0)
+
+    assert isinstance(after, Open)
+    assert after.safe == safe
+
+
+@pytest.mark.parametrize("safe", [0.3, None])
+def test_trip_by_hand_keeps_the_share_that_was_safe(safe: float | None) -> None:
+    phase = ramping(share=0.8, safe=safe)
+
+    after = rules.override(POLICY, phase, rules.Command.TRIP, 1.0, 0.5)
+
+    assert isinstance(after, Open)
+    assert after.safe == safe
+
+
+def test_ramp_carries_on_what_the_outage_was_about() -> None:
+    failure = FailureInfo(type="OSError", message="down", at=0.0)
+    facts: dict[str, Any] = {
+        "trips": 3,
+        "reason": "2 failures in a row",
+        "failure": failure,
+        "evidence": Evidence(streak=2),
+        "origin": Origin.FLEET,
+        "safe": 0.3,
+    }
+    probing = HalfOpen(epoch=4, since=0.0, **facts)
+    policy = POLICY.replace(recovery=Wait(10))
+
+    probed = called(probing, 1.0, policy)
+    after = rules.settle(
+        policy, probed, Admission(4, probed.places[0].number), GOOD, Evidence(), 2.0, 0
+    )
+
+    assert after == Ramping(epoch=5, since=2.0, share=0.3, began=2.0, **facts)
+
+
+@pytest.mark.parametrize(
+    ("share", "grown", "after"),
+    [(0.3, 0, 0.33), (0.3, 1, 0.36), (0.3, 3, 0.54), (0.3, 99, 0.6), (0.9, 5, 1.0)],
+)
+def test_growth_beyond_a_safe_share_doubles_up_to_its_bound(
+    share: float, grown: int, after: float
+) -> None:
+    phase = ramping(share=share, safe=0.2, grown=grown, good=1)
+
+    following = called(phase, 1.0)
+
+    assert following.share == pytest.approx(after)
+    assert following.grown == min(grown + 1, 99)
+
+
+@pytest.mark.parametrize(("bad", "cut"), [(2, False), (3, True)])
+def test_share_is_cut_when_exactly_half_was_bad(bad: int, *, cut: bool) -> None:
+    phase = ramping(share=0.5, good=3, bad=bad)
+
+    assert (called(phase, 1.0).share < 0.5) == cut
+
+
+def test_defaults_of_a_ramp_are_what_is_documented() -> None:
+    assert (Ramp().patience, Ramp(round=8).patience) == (5.0, 8.0)
+    assert (Ramp().floor, Ramp((0.02, 1)).floor) == (0.05, 0.02)
+    assert Ramp(round=3, patience=3).patience == 3.0
+    assert Ramp((0.5, 1), floor=0.5).floor == 0.5

@@ -447,6 +447,51 @@ def test_a_period_that_is_over_leaves_no_cycle(make):
     assert left < 10
 
 
+# -- listeners ---------------------------------------------------------------------------
+
+
+class Ears:
+    def __init__(self) -> None:
+        self.calls = []
+        self.changes = []
+
+    def on_call(self, event) -> None:
+        self.calls.append(event.kind)
+
+    def on_transition(self, event) -> None:
+        self.changes.append((event.after, event.reason))
+
+
+def test_every_call_is_told_whichever_cohort_it_is_of(make, clock):
+    ears = Ears()
+    payments = make(trip=NEVER_TRIPS, listeners=[ears])
+    guarded = payments(_answer)
+    for _ in range(4):
+        guarded()
+        clock.advance(LIMIT / 2)  # another cohort each time
+    payments.remove_listener(ears)
+    guarded()
+    payments.add_listener(ears)
+    guarded()
+
+    assert len(ears.calls) == 5
+    assert payments.snapshot().totals.successes == 6
+
+
+def test_trip_by_calls_that_hang_is_told(calls, clock):
+    ears = Ears()
+    payments = calls(listeners=[ears])
+    hung = [payments.begin() for _ in range(3)]
+    clock.advance(2 * LIMIT)
+
+    with pytest.raises(CircuitOpenError):
+        payments.breaker.call(int)
+
+    assert ears.changes == [(State.OPEN, "3 failures or slow calls in a row")]
+    for call in hung:
+        payments.end(call)
+
+
 # -- threads and tasks ------------------------------------------------------------------------
 
 
