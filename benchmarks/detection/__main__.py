@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .checks import HEALTHY, delays, fast, quiet
 from .compiled import everybody
 from .shapes import shapes
-from .traffic import constant, every, false_trips, hourly, patchy
+from .traffic import a_day, constant, every, false_trips, hourly, patchy
 
 if TYPE_CHECKING:
     from .traffic import Plan
@@ -58,7 +58,7 @@ def compare(part: float, runs: int) -> list[dict[str, object]]:
         for name, (plan, again) in false_alarms().items():
             rule = everybody()[position]
             trips = false_trips(rule, plan, 10, days, 14, again)
-            row[name] = round(trips / days, 2)
+            row[name] = round(a_day(trips, days), 2)
         for usual, fault, speed in FAULTS:
             calls, p95, _, _ = delays(
                 lambda at=position: everybody()[at], usual, fault, speed, runs
@@ -92,7 +92,7 @@ def report(found: dict[str, Any]) -> str:
     rows, checks = found["rules"], found["checks"]
     missed = [check for check in checks if _ratio(check) > 1]
     return (
-        f"False trips a day, from {rows[0]['days']:g} simulated days each:\n\n"
+        f"False trips in a day of closed time, from {rows[0]['days']:g} simulated days each:\n\n"
         f"{table(rows, delays=False)}\n\n"
         f"Calls until it opens after a jump, median / p95 of {found['runs']} runs:\n\n"
         f"{table(rows, delays=True)}\n\n"
@@ -144,9 +144,11 @@ def draw(rows: list[dict[str, object]], path: Path) -> None:
         noise = max(float(str(row["a day at 10%"])), 0.01)
         calls = row["1% to 50%"]
         assert isinstance(calls, list)
-        axes.scatter(calls[0], noise)
-        axes.annotate(str(row["rule"]), (calls[0], noise), fontsize=8)
+        axes.scatter(calls[0], noise, label=str(row["rule"]))
     axes.set(xscale="log", yscale="log", xlabel="calls from 1 % to 50 % until it opens")
+    axes.set_xticks([10, 20, 50, 100, 200], [10, 20, 50, 100, 200])
+    axes.minorticks_off()
+    axes.legend(fontsize=8)
     axes.set_ylabel("false trips a day at a steady 10 % (0.01: none seen)")
     figure.tight_layout()
     figure.savefig(path, dpi=120)

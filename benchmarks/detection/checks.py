@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .compiled import ours_daily, ours_monthly
 from .rules import SETTLE
-from .traffic import constant, delay, diurnal, false_trips, hourly, patchy
+from .traffic import a_day, constant, delay, diurnal, false_trips, hourly, patchy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +68,7 @@ def quiet(part: float) -> Iterator[Result]:
             yield Result("A1", what, 2, trips)
             trips = false_trips(ours_daily(), constant(rate), speed, span, 2)
             what = f"{rate:.1%} at {speed:g}/s, {span:g} days: trips a day"
-            yield Result("A2", what, 0.5, trips / span)
+            yield Result("A2", what, 0.5, a_day(trips, span))
     span = 30 * part
     for name, plan, limit in (
         ("one shard of eight dead", constant(SHARD), 0),

@@ -52,6 +52,11 @@ def patchy(seed: int, good: float, bad: float, well: float, ill: float) -> Plan:
     return lambda times: np.where(np.searchsorted(ends, times) % 2 == 0, good, bad)
 
 
+def a_day(trips: int, days: float) -> float:
+    """Return how often it opened in a day of closed time."""
+    return trips / (days - trips * OPEN / 86_400)
+
+
 def clustered(bad: np.ndarray, again: float, rng: np.random.Generator) -> np.ndarray:
     """Let each failure be followed by another with this chance, and that one too."""
     lengths = rng.geometric(1 - again, len(bad))
