@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from .. import CircuitBreaker, CircuitOpenError, Guard, Permit, PermitError
 from ._extras import extra
 from ._http import hint
+from ._kinds import check, check_breaker
 
 with extra("botocore", botocore="1.34"):
     from botocore import exceptions
+    from botocore.client import BaseClient
     from botocore.eventstream import EventStream
     from botocore.response import StreamingBody
     from urllib3.exceptions import HTTPError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-
-    from botocore.client import BaseClient
 
     _AnyEvents = EventStream[Any]  # only the stubs know that it is generic
 else:
@@ -158,8 +158,11 @@ def guard(client: C, breaker: CircuitBreaker | Guard) -> C:
         breaker: Judged by this module's lists. A `Guard` is taken as it is.
 
     Raises:
-        TypeError: The client is guarded already: each call would count twice.
+        TypeError: An argument is of another kind, or the client is guarded already: each
+            call would count twice.
     """
+    check("client", client, BaseClient)
+    check_breaker(breaker)
     if getattr(client.meta, _KEY, False):
         msg = f"{client!r} is already guarded: each call would count twice"
         raise TypeError(msg)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import CircuitBreaker, CircuitOpenError, Guard, Permit
 from ._extras import extra
+from ._kinds import check_breaker
 
 with extra("celery", celery="5.3.6"):
     from celery import Task
@@ -90,7 +91,9 @@ def guard(
 
     Raises:
         ValueError: `forced_wait` is out of range.
+        TypeError: It is no breaker.
     """
+    check_breaker(breaker)
     if not (isfinite(forced_wait) and forced_wait > 0):
         msg = f"forced_wait must be > 0 and finite, got {forced_wait!r}"
         raise ValueError(msg)

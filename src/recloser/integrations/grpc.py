@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 from .. import CircuitBreaker, Guard
 from ._extras import extra
 from ._grpc_hints import Metadata, hint_in
+from ._kinds import check_breaker
 
 with extra("grpc", grpcio="1.60"):
     import grpc
@@ -103,7 +104,7 @@ def interceptor(
         statuses: The status codes that count. Default `STATUSES`.
 
     Raises:
-        TypeError: A status is no `grpc.StatusCode`.
+        TypeError: A status is no `grpc.StatusCode`, or the breaker is none.
     """
     return Interceptor(_way(breaker, statuses))
 
@@ -121,6 +122,7 @@ def aio_interceptors(
 def _way(
     breaker: CircuitBreaker | Guard, statuses: Iterable[StatusCode]
 ) -> CircuitBreaker | Guard:
+    check_breaker(breaker)
     counted = frozenset(_checked(statuses))
     if isinstance(breaker, Guard):
         return breaker

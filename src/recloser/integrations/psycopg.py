@@ -19,6 +19,7 @@ from typing import Any, TypeVar, cast, get_origin
 
 from .. import CircuitBreaker, CircuitOpenError, Guard, Permit
 from ._extras import extra
+from ._kinds import check_breaker
 from ._sqlstates import is_trouble
 
 with extra("psycopg", psycopg="3.1.18"):
@@ -79,11 +80,20 @@ def guard(connections: C, breaker: CircuitBreaker | Guard) -> C:
     Args:
         connections: `psycopg.Connection`, `psycopg.AsyncConnection`, or a subclass.
         breaker: Judged by this module's lists. A `Guard` is taken as it is.
+
+    Raises:
+        TypeError: An argument is of another kind.
     """
+    check_breaker(breaker)
     way = breaker
     if isinstance(breaker, CircuitBreaker):
         way = breaker(ignore=ignore, successes=successes, failures=failures)
     kind: type = get_origin(connections) or connections  # `Connection[Any]` is no class
+    if not isinstance(cast("object", kind), type) or not issubclass(
+        kind, psycopg.Connection | psycopg.AsyncConnection
+    ):
+        msg = f"connections must be a class of connections, got {connections!r}"
+        raise TypeError(msg)
     if issubclass(kind, psycopg.AsyncConnection):
         return cast("C", _async_connections(kind, way))
     return cast("C", _connections(kind, way))

@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from .. import CircuitBreaker, CircuitOpenError, Guard
 from ._extras import extra
+from ._kinds import check_breaker
 
 with extra("redis", redis="5.0"):
     from redis import exceptions
@@ -130,8 +131,13 @@ def guard(client: C, breaker: CircuitBreaker | Guard) -> C:
             lists it has: `breaker(failures=..., ignore=ignore, successes=successes)`.
 
     Raises:
-        TypeError: The client is guarded already: each command would count twice.
+        TypeError: An argument is of another kind, or the client is guarded already: each
+            command would count twice.
     """
+    check_breaker(breaker)
+    if not hasattr(client, "execute_command") or isinstance(client, type):
+        msg = f"client must be a client of redis-py, got {client!r}"
+        raise TypeError(msg)
     if "execute_command" in vars(client):
         msg = f"{client!r} is already guarded: each command would count twice"
         raise TypeError(msg)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from .. import CircuitBreaker, CircuitOpenError, Guard, Permit
 from ._extras import extra
+from ._kinds import check_breaker
 from ._sqlstates import is_trouble
 
 with extra("sqlalchemy", sqlalchemy="2.0"):
@@ -116,9 +117,11 @@ def guard(engine: E, breaker: CircuitBreaker | Guard) -> E:
         breaker: Judged by this module's lists. A `Guard` is taken as it is.
 
     Raises:
-        TypeError: The engine is guarded already: each statement would count twice.
+        TypeError: An argument is of another kind, or the engine is guarded already: each
+            statement would count twice.
     """
-    target = engine if isinstance(engine, Engine) else engine.sync_engine
+    check_breaker(breaker)
+    target = engine if isinstance(engine, Engine) else _sync_engine(engine)
     hooks: Any = target.dialect.dispatch
     if any(isinstance(hook, _Hook) for hook in hooks.do_connect):
         msg = f"{engine!r} is already guarded: each statement would count twice"
@@ -130,6 +133,15 @@ def guard(engine: E, breaker: CircuitBreaker | Guard) -> E:
         event.listen(target, name, _Hook(way, target.dialect, name))
     event.listen(target, "handle_error", _Watch(way))
     return engine
+
+
+def _sync_engine(engine: AsyncEngine) -> Engine:
+    """Return what an async engine runs on, without importing what async ones need."""
+    target = getattr(engine, "sync_engine", None)
+    if not isinstance(target, Engine):
+        msg = f"engine must be Engine or AsyncEngine, got {engine!r}"
+        raise TypeError(msg)
+    return target
 
 
 class _Hook:

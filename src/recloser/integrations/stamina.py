@@ -11,11 +11,14 @@ function: all tries are one call, which fails when the last of them does.
 
 from __future__ import annotations
 
+from types import NoneType
 from typing import TYPE_CHECKING, cast
 
+from .. import RetryBudget
 from ._causes import is_rejected, pause
 from ._causes import longest_wait as checked
 from ._extras import extra
+from ._kinds import check
 
 with extra("stamina", stamina="25.2"):
     import stamina  # noqa: F401  # pyright: ignore[reportUnusedImport] - is it there?
@@ -23,8 +26,6 @@ with extra("stamina", stamina="25.2"):
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
-
-    from .. import RetryBudget
 
     Hook = Callable[[Exception], bool | float | timedelta]
     On = type[Exception] | tuple[type[Exception], ...] | Hook
@@ -53,11 +54,13 @@ def unless_open(
             limits, so the last failure of a loop takes one more than it makes.
 
     Raises:
-        TypeError: `on` is neither types nor a function, or `longest_wait` no number.
+        TypeError: `on` is neither types nor a function, or `longest_wait` no number,
+            or the budget none.
         ValueError: `longest_wait` is not more than 0.
     """
     wants = _hook(on)
     longest = checked(longest_wait)
+    check("budget", budget, RetryBudget, NoneType)
 
     def decide(error: Exception) -> bool | float | timedelta:
         if is_rejected(error):

@@ -19,9 +19,11 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, final
 
+from .. import RetryBudget
 from ._causes import is_rejected, pause
 from ._causes import longest_wait as checked
 from ._extras import extra
+from ._kinds import check
 
 with extra("tenacity", tenacity="8.5"):
     import tenacity
@@ -31,8 +33,6 @@ with extra("tenacity", tenacity="8.5"):
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from .. import RetryBudget
 
     State = tenacity.RetryCallState
     Retry = retry_base | Callable[[State], bool]
@@ -114,6 +114,7 @@ class stop_when_spent(stop_base):  # noqa: N801 - as tenacity names its own
 
     def __init__(self, budget: RetryBudget) -> None:
         """Take the budget."""
+        check("budget", budget, RetryBudget)
         self._budget = budget
 
     def __call__(self, retry_state: State) -> bool:  # noqa: ARG002 - as tenacity calls it
