@@ -14,7 +14,7 @@ import trio
 from recloser import CircuitBreaker, Wait
 from recloser.testing import FakeClock
 
-PATIENCE = 20  # seconds until a test gives up on another thread, and fails
+PATIENCE = 120  # seconds until a test gives up on another thread, and fails
 
 
 def pytest_configure(config: pytest.Config) -> None:

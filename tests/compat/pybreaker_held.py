@@ -7,7 +7,7 @@ from threading import Event
 from types import TracebackType
 from typing import Any, Final, Self
 
-PATIENCE: Final = 30.0
+PATIENCE: Final = 120.0
 """Seconds after which a test that waits for another thread gives up."""
 
 

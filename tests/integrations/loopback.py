@@ -20,7 +20,7 @@ from typing import Any, Final, Self, cast
 
 import pytest
 
-PATIENCE: Final = 30.0
+PATIENCE: Final = 120.0
 """Seconds after which a held connection is given up, should a test forget it."""
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import psycopg
 
-START: Final = 30.0
+START: Final = 120.0
 """Seconds to wait for the first connection."""
 
 NOBODY: Final = 65534

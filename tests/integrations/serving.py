@@ -46,7 +46,7 @@ class Served:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> Reply:
-        with closing(HTTPConnection(self.host, timeout=10)) as connection:
+        with closing(HTTPConnection(self.host, timeout=60)) as connection:
             connection.request(method, path, body, dict(headers or {}))
             answer = connection.getresponse()
             found = answer.getheaders()
@@ -98,7 +98,7 @@ class _Uvicorn(uvicorn.Server):
         await self._left.wait()
 
     def leave(self) -> None:
-        if self._running.wait(10):
+        if self._running.wait(60):
             self._loop.call_soon_threadsafe(self._left.set)
 
 

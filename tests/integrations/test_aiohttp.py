@@ -224,7 +224,7 @@ def test_body_that_dies_between_lines_is_a_failure(server, breaker, how):
 
     def chunks():
         yield b"one\n"
-        more.wait(20)
+        more.wait(120)
 
     server.script(Stream(chunks(), ends="cut"))
 
@@ -271,7 +271,7 @@ def test_body_that_dies_unread_is_a_failure(server, breaker):
 
     def chunks():
         yield b"one"
-        more.wait(20)
+        more.wait(120)
 
     server.script(Stream(chunks(), ends="reset"))
 
@@ -291,7 +291,7 @@ def test_body_is_not_judged_before_its_end(server, breaker):
 
     def chunks():
         yield b"one"
-        more.wait(20)
+        more.wait(120)
         yield b"two"
 
     server.script(Stream(chunks()))
@@ -366,7 +366,7 @@ def test_probe_that_still_delivers_when_its_lease_ends_closes(server, breaker, c
 
     def chunks():
         yield b"1"
-        more.wait(20)
+        more.wait(120)
         yield b"2"
 
     server.script(Stream(chunks(), ends="held"))

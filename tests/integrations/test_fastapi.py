@@ -343,7 +343,7 @@ def read_raw(served: Served) -> bytes:
 @contextmanager
 def connected(served: Served) -> Iterator[socket.socket]:
     host, _, port = served.host.partition(":")
-    with closing(socket.create_connection((host, int(port)), timeout=10)) as raw:
+    with closing(socket.create_connection((host, int(port)), timeout=60)) as raw:
         raw.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         yield raw
 
@@ -408,7 +408,7 @@ def test_caller_that_leaves_a_websocket_is_no_failure(payments):
     with asgi(talking(payments)) as served:
         where = f"ws://{served.host}/"
         with websockets.sync.client.connect(where, proxy=None) as rude:
-            rude.recv(timeout=10)
+            rude.recv(timeout=60)
 
     assert outcomes(payments) == (0, 0, 1)
 

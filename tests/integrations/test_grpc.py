@@ -31,7 +31,7 @@ from recloser import (
 from recloser.integrations import grpc as ours
 from recloser.testing import FakeClock
 
-PATIENCE = 20
+PATIENCE = 120
 RETRY_INFO = (
     bytes.fromhex(  # Status(8, "slow", [RetryInfo(7.5 s)]), as a server sends it
         "08081204736c6f771a360a28747970652e676f6f676c65617069732e636f6d2f"

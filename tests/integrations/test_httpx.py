@@ -43,7 +43,7 @@ class Kit(SimpleNamespace):
 
 
 class SyncKit(Kit):
-    def use(self, story, *, timeout=5, inside=None, **options):
+    def use(self, story, *, timeout=60, inside=None, **options):
         transport = self.ours.CircuitTransport(inside, **options)
         with self.library.Client(transport=transport, timeout=timeout) as client:
             return story(client.request)
@@ -59,7 +59,7 @@ class SyncKit(Kit):
 
 
 class AsyncKit(Kit):
-    def use(self, story, *, timeout=5, inside=None, **options):
+    def use(self, story, *, timeout=60, inside=None, **options):
         transport = self.ours.AsyncCircuitTransport(inside, **options)
 
         async def main():
@@ -316,7 +316,7 @@ def test_probe_that_still_delivers_when_its_lease_ends_closes(
 
     def chunks():
         yield b"one"
-        more.wait(20)
+        more.wait(120)
         yield b"two"
 
     server.script(Stream(chunks(), ends="held"))

@@ -101,7 +101,7 @@ def test_stream_that_has_begun_is_left_alone(payments):
     from http.client import HTTPConnection, IncompleteRead
 
     with asgi(made(payments, plugins=[RejectionPlugin()])) as served:
-        connection = HTTPConnection(served.host, timeout=10)
+        connection = HTTPConnection(served.host, timeout=60)
         connection.request("GET", "/stream")
         answer = connection.getresponse()
         with pytest.raises(IncompleteRead) as caught:

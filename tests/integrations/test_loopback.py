@@ -23,7 +23,7 @@ from tests.integrations.loopback import (
 def ask(
     server: Loopback, method: str = "GET", path: str = "/", body: bytes = b""
 ) -> tuple[int, bytes, dict[str, str]]:
-    with closing(http.client.HTTPConnection(server.host, timeout=5)) as connection:
+    with closing(http.client.HTTPConnection(server.host, timeout=60)) as connection:
         connection.request(method, path, body)
         answer = connection.getresponse()
         return answer.status, answer.read(), dict(answer.headers)
@@ -77,4 +77,4 @@ def test_nobody_listens_where_connections_are_refused():
     target = urlsplit(refused())
 
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((target.hostname, target.port), timeout=5)
+        socket.create_connection((target.hostname, target.port), timeout=60)

@@ -158,8 +158,8 @@ def test_body_that_dies_midway_is_a_failure(session, server, breaker, step, stre
 def test_body_that_stalls_is_a_failure(session, server, breaker):
     server.script(Stream([b"one"], ends="held"))
 
-    with pytest.raises(requests.ConnectionError):
-        session.get(server.url, timeout=(30, 0.05))
+    with pytest.raises(requests.ConnectionError):  # the head was in time
+        session.get(server.url, timeout=(30, 0.5))
 
     assert counted(breaker) == FAILURE
 
@@ -244,7 +244,7 @@ def test_probe_that_still_delivers_when_its_lease_ends_closes(
 
     def chunks():
         yield b"1"
-        more.wait(20)
+        more.wait(120)
         yield b"2"
 
     server.script(Stream(chunks(), ends="held"))
@@ -436,7 +436,7 @@ def test_ready_judgement(server):
     def error_of(status: int) -> requests.HTTPError:
         server.script(Answer(status, headers={"Retry-After": "7"}))
         with pytest.raises(requests.HTTPError) as caught:
-            requests.get(server.url, timeout=5).raise_for_status()
+            requests.get(server.url, timeout=60).raise_for_status()
         return caught.value
 
     down, missing = error_of(503), error_of(404)

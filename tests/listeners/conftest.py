@@ -9,7 +9,7 @@ import pytest
 from recloser import CircuitBreaker, CircuitOpenError, Wait
 from recloser.testing import FakeClock
 
-PATIENCE = 30  # seconds until a test gives up on another thread or process, and fails
+PATIENCE = 120  # seconds until a test gives up on another thread or process, and fails
 
 
 def pytest_configure(config: pytest.Config) -> None:

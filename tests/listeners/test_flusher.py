@@ -78,12 +78,12 @@ def test_work_that_hangs_holds_up_nobody_for_long(monkeypatch, until):
     class Hanging:
         def do(self):
             begun.set()
-            go_on.wait(30)
+            go_on.wait(120)
 
     hanging = Hanging()
     flusher = Flusher(hanging.do, 3600)
     flusher.wake()
-    assert begun.wait(30)
+    assert begun.wait(120)
 
     flusher.run()
     flusher.close()

@@ -186,7 +186,7 @@ def test_scrape_over_http_from_many_threads_while_breakers_change(
     try:
         answers = []
         for _ in range(20):
-            connection = HTTPConnection("127.0.0.1", port, timeout=30)
+            connection = HTTPConnection("127.0.0.1", port, timeout=120)
             connection.request("GET", "/metrics")
             answers.append(connection.getresponse())
             assert b"recloser_calls_total" in answers[-1].read()

@@ -68,7 +68,7 @@ class Gunicorn:
         return text.count("Booting worker") >= WORKERS
 
     def get(self, path: str) -> str:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         try:
             connection.request("GET", path)
             return connection.getresponse().read().decode()
@@ -104,7 +104,7 @@ def gunicorn(request, tmp_path, until):
         yield running
     finally:
         running.process.terminate()
-        running.process.wait(30)
+        running.process.wait(120)
     assert "Traceback" not in running.log.read_text()
 
 
@@ -161,7 +161,7 @@ def test_last_figures_are_written_at_a_graceful_end(tmp_path, until):
             running.get("/fail")
     finally:
         running.process.terminate()
-        running.process.wait(30)
+        running.process.wait(120)
 
     environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "figures")}
     program = (
