@@ -15,14 +15,21 @@ import pytest
 
 from recloser import (
     Adaptive,
+    Backoff,
     BreakerGroup,
     CircuitBreaker,
     CircuitOpenError,
+    ConsecutiveFailures,
+    CountWindow,
+    FailureRate,
+    FalseTripBudget,
     Policy,
     Ramp,
     ShareChanged,
     Shed,
+    SlowCallRate,
     State,
+    TimeWindow,
     Transition,
     Wait,
 )
@@ -242,6 +249,39 @@ def test_call_of_a_ramp_is_late_after_the_next_opening(
     permit.failure()
 
     assert (breaker.snapshot().late, breaker.snapshot().totals.trips) == (1, 2)
+
+
+@pytest.mark.parametrize("recovery", [Wait(10), Backoff(10), Adaptive(minimum=10)])
+@pytest.mark.parametrize(
+    "trip",
+    [
+        ConsecutiveFailures(5, within=60),
+        FailureRate(0.5, window=CountWindow(20), minimum_calls=20),
+        SlowCallRate(0.5, slower_than=1.0, window=TimeWindow(60), minimum_calls=20),
+        ConsecutiveFailures(5) | FailureRate(0.5),
+        FalseTripBudget(),
+    ],
+)
+def test_ramp_goes_with_every_trip_and_every_wait(
+    make: Callable[..., CircuitBreaker], fake_clock: FakeClock, trip: Any, recovery: Any
+) -> None:
+    breaker = make(trip=trip, recovery=recovery, probes=2, probe_lease=5.0)
+    breaker.trip()
+    fake_clock.advance(40)
+    lost = breaker.acquire()
+    fake_clock.advance(5)
+    shares = []
+
+    for _ in range(2):
+        breaker.call(str)
+    for _ in range(4):
+        breaker.call(str)
+        shares.append(breaker.snapshot().admitting)
+        fake_clock.advance(1)
+    lost.failure()
+
+    assert shares == [0.25, 0.5, 1.0, 1.0]
+    assert (breaker.state, breaker.snapshot().late) == (State.CLOSED, 1)
 
 
 def test_call_inside_a_call_of_the_share_is_part_of_it(
