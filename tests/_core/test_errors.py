@@ -114,3 +114,8 @@ def test_one_except_clause_catches_them_all() -> None:
     assert all(issubclass(kind, RecloserError) for kind in kinds)
     assert issubclass(RecloserError, Exception)
     assert issubclass(ShapeError, TypeError)
+
+
+def test_fact_of_the_class_describes_itself() -> None:
+    assert type(CircuitOpenError.retry_after) is type(CircuitOpenError.reason)
+    assert not isinstance(CircuitOpenError.retry_after, float | None)

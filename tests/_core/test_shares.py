@@ -505,3 +505,13 @@ def test_defaults_of_a_ramp_are_what_is_documented() -> None:
     assert (Ramp().floor, Ramp((0.02, 1)).floor) == (0.05, 0.02)
     assert Ramp(round=3, patience=3).patience == 3.0
     assert Ramp((0.5, 1), floor=0.5).floor == 0.5
+
+
+def test_word_shuts_a_shedding_policy_no_longer_than_one_opened_by_hand() -> None:
+    word = Word(state=State.OPEN, epoch=1, remaining=1e9)
+    closed = Closed(epoch=1, since=0.0)
+
+    after = rules.adopt(SHEDS, closed, Link(origin=Origin.HOST), word, 0.0)
+
+    assert isinstance(after, Open)
+    assert after.until == pytest.approx(33.0)

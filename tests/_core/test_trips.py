@@ -487,3 +487,11 @@ def test_rule_without_a_judgement_is_no_rule(ask: Any) -> None:
 
     with pytest.raises(NotImplementedError):
         ask(TripRule(), *arguments)
+
+
+def test_combined_rules_can_be_replaced() -> None:
+    either = ConsecutiveFailures(3) | ConsecutiveFailures(5)
+
+    other = either.replace(rules=(ConsecutiveFailures(3), ConsecutiveFailures(7)))
+
+    assert other == ConsecutiveFailures(3) | ConsecutiveFailures(7)

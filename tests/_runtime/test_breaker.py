@@ -578,3 +578,15 @@ def test_clock_is_monotonic_time_by_default():
     payments = CircuitBreaker("payments", registry="none")
 
     assert before <= payments.snapshot().since <= time.monotonic()
+
+
+class Unhashable(ConsecutiveFailures):
+    __hash__ = None
+
+
+def test_rule_without_a_hash_will_do(make, fail):
+    payments = make(trip=Unhashable(2))
+
+    fail(payments, 2)
+
+    assert payments.state is State.OPEN

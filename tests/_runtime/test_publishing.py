@@ -592,3 +592,12 @@ def test_error_of_a_predicate_is_told_with_time_and_epoch_of_the_breaker(
     assert isinstance(event, CallbackFailed)
     assert (event.at, event.failure.at) == (7, 7)
     assert event.epoch == payments.snapshot().epoch
+
+
+@pytest.mark.parametrize("listeners", [print, None, 5, "log"])
+def test_listeners_that_are_no_iterable_are_refused(make, listeners):
+    with pytest.raises(TypeError) as refusal:
+        make(listeners=listeners)
+
+    told = f"listeners must be an iterable of listeners, got {listeners!r}"
+    assert str(refusal.value) == told

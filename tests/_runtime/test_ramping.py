@@ -716,3 +716,29 @@ def test_threads_of_a_ramp_lose_no_answer(fake_clock: FakeClock) -> None:
     assert after.totals.calls - before == admitted
     assert after.rejected == 2000 - admitted
     assert 700 <= admitted <= 1300
+
+
+@pytest.mark.recloser_allow_callback_errors
+@pytest.mark.parametrize("key", [lambda tenant: 1 / 0, lambda tenant: [tenant]])
+def test_key_that_cannot_be_told_leaves_the_call_to_chance(
+    make: Callable[..., CircuitBreaker], key: Callable[[str], Any]
+) -> None:
+    breaker = make()
+    guarded = breaker(key=key)(lambda tenant: tenant)
+    force(breaker, State.HALF_OPEN)
+
+    assert guarded("a") == "a"
+    assert breaker.snapshot().callback_errors == 1
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.OPEN])
+def test_permission_to_probe_means_nothing_unless_the_circuit_is_open(
+    make: Callable[..., CircuitBreaker], state: State
+) -> None:
+    breaker = make()
+    force(breaker, state)
+    epoch = breaker.snapshot().epoch
+
+    breaker.permit_probes()
+
+    assert (breaker.state, breaker.snapshot().epoch) == (state, epoch)

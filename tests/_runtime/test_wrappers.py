@@ -625,3 +625,10 @@ def test_wrapper_follows_rules_that_need_no_clock_any_more(make, service, fail):
 
     assert payments.state is State.OPEN
     assert payments.snapshot().totals.calls == 3
+
+
+def test_parameters_that_look_like_ours_are_passed_on(make):
+    def work(_recloser_ticket, *, _recloser_gate=2):
+        return _recloser_ticket, _recloser_gate
+
+    assert make()(work)(1, _recloser_gate=3) == (1, 3)
