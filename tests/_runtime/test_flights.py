@@ -415,6 +415,24 @@ def test_metrics_only_counts_them_and_says_when(calls, clock):
         call.close()
 
 
+def test_calls_that_would_be_rejected_are_looked_at_like_others(calls, clock):
+    payments = calls(initial_state=State.METRICS_ONLY)
+    for _ in range(3):
+        payments.end(payments.begin(), OSError("down"))
+    clock.advance(LIMIT)
+    call = payments.begin()  # would be rejected
+    seen = []
+
+    for _ in range(5):
+        clock.advance(LIMIT / 4)
+        payments.end(payments.begin())
+        seen.append(payments.slow)
+
+    assert payments.breaker.snapshot().totals.would_reject == 6
+    assert seen == [0, 0, 0, 0, 1]
+    call.close()
+
+
 def test_cohorts_are_few_while_nothing_hangs(calls, clock):
     payments = calls(NEVER_TRIPS)
     guarded = payments.breaker(_answer)

@@ -175,7 +175,7 @@ class Prediction:
     def _look(self) -> None:
         """Count what entered a limit ago and is still out."""
         limit, page = self.plan.slower_than, self.page
-        if limit is None or (self.shadow is not None and self.now < self.shadow):
+        if limit is None:
             return
         if self.now >= self.cohorts[-1].until:
             self._open_cohort()

@@ -211,15 +211,15 @@ class Circuit(Senses):
             return self._admit_probe(now, chance)
         if verdict.phase is not phase or recorder is None:
             return self._admit_probe(now, chance)
-        if verdict.would_reject:
-            pass_by(self, phase, now)
-        elif self.ticket.cell_contents is not (ticket := recorder.ticket):
-            with self._lock:
-                self._sync()
-        elif isinstance(ticket, Cohort) and now >= ticket.deadline:
+        if isinstance(ticket := recorder.ticket, Cohort) and now >= ticket.deadline:
             look(self, ticket, now)
             if self.current[1] is not recorder:  # too much is out for too long
                 return self.attempt(key)
+        if verdict.would_reject:
+            pass_by(self, phase, now)
+        elif self.ticket.cell_contents is not recorder.ticket:
+            with self._lock:
+                self._sync()
         return recorder.entry(self._start(now))
 
     def _admit_probe(self, now: float, chance: float) -> Entry | Refusal:
