@@ -104,6 +104,17 @@ with breaker:
     print("done")
     sys.exit(0)
 """,
+    "a listener that another thread brought waits for the last": """
+class Guest:
+    def on_attached(self, breaker):
+        return lambda last: None
+
+guest = Guest()
+bringer = threading.Thread(target=lambda: breaker.add_listener(guest))
+bringer.start()
+bringer.join()
+print("done")
+""",
     "a permit is never settled": """
 permit = breaker.acquire()
 force(breaker, State.HALF_OPEN)

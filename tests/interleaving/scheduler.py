@@ -18,7 +18,7 @@ from contextlib import nullcontext
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-from .bytecodes import stepping
+from .bytecodes import FILES, stepping
 
 PATIENCE: Final = 30.0
 """Seconds until a run that hangs is given up."""
@@ -46,14 +46,21 @@ class Machine:
         bodies: What the threads do; each is given `mark`.
         schedule: The turns; after the last, threads run to their ends in order.
         fine: Whether bytecodes are steps; otherwise marks are.
+        files: Whose bytecodes.
     """
 
     def __init__(
-        self, bodies: Sequence[Body], schedule: Schedule, *, fine: bool
+        self,
+        bodies: Sequence[Body],
+        schedule: Schedule,
+        *,
+        fine: bool,
+        files: tuple[str, ...] = FILES,
     ) -> None:
         self._bodies = bodies
         self._turns = list(schedule)
         self._fine = fine
+        self._files = files
         self._batons = [threading.Lock() for _ in bodies]
         self._over = threading.Event()
         self._ended: set[int] = set()
@@ -95,7 +102,7 @@ class Machine:
     def _main(self, number: int) -> None:
         self._batons[number].acquire()
         try:
-            with stepping(self._step) if self._fine else nullcontext():
+            with stepping(self._step, self._files) if self._fine else nullcontext():
                 self.results[number] = self._bodies[number](self.mark)
         except StuckError as error:
             self._error = error

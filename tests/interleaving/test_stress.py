@@ -196,6 +196,36 @@ def test_changes_of_settings_lose_no_call():
     assert breaker.snapshot().totals.successes == 2 * CALLS
 
 
+def test_every_event_that_a_full_buffer_pushes_out_is_counted():
+    breaker = breaker_of()
+    watch = breaker.events(buffer=10)
+
+    def forces() -> None:
+        for _ in range(CALLS // 5):
+            breaker.force_open()
+            breaker.reset()
+
+    at_once(*[forces] * THREADS)
+
+    changes = breaker.snapshot().epoch - 1
+    assert changes > 10
+    assert watch.dropped == changes - 10
+
+
+@pytest.mark.recloser_allow_callback_errors
+def test_every_error_of_a_callback_is_counted(caplog):
+    breaker = breaker_of(failure_result=lambda result: 1 / result)
+    caplog.set_level("CRITICAL", "recloser")
+
+    def calls() -> None:
+        for _ in range(CALLS // 5):
+            breaker.call(int)
+
+    at_once(*[calls] * THREADS)
+
+    assert breaker.snapshot().callback_errors == THREADS * (CALLS // 5)
+
+
 def test_no_listener_is_lost_when_many_come_and_go_at_once():
     class Guest:
         def on_transition(self, event: Transition) -> None:

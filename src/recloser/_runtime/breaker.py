@@ -19,7 +19,7 @@ from .._core.hints import (
 from .._core.phases import Command
 from .._core.policy import Policy
 from .._core.states import State
-from .attending import greet, part
+from .attending import greet, join, part
 from .circuit import Circuit
 from .classify import USUAL, classifier_for
 from .entries import Refusal
@@ -503,18 +503,10 @@ class CircuitBreaker(metaclass=BlockType):
 
     def add_listener(self, listener: Listener) -> None:
         """Tell one more listener of what happens from now on."""
-        known = listener in self._circuit.publisher.listeners
-        self._circuit.publisher.change(lambda before: (*before, listener))
-        listen(self._circuit)
-        if not known:
-            greet(self, self._circuit, (listener,))
+        join(self, self._circuit, listener, again=True)
 
     def remove_listener(self, listener: Listener) -> None:
         """Tell a listener no longer; unknown ones are ignored."""
-        self._circuit.publisher.change(
-            lambda before: (other for other in before if other != listener)
-        )
-        listen(self._circuit)
         part(self._circuit, listener)
 
     # -- as a value ------------------------------------------------------------------

@@ -26,7 +26,7 @@ from math import inf
 from types import CellType
 
 from .._core import rules
-from .._core.events import difference
+from .._core.events import CallEnded, difference
 from .._core.hints import TYPE_CHECKING
 from .._core.outcomes import Kind, Outcome
 from .._core.phases import (
@@ -155,8 +155,9 @@ class Circuit(Senses):
         """Callers that wait; made when the first one does."""
         queue = self._queue
         if queue is None:
-            with self._lock:
-                queue = self._queue = self._queue or Queue()
+            made = Queue()
+            with self._lock:  # an empty queue is false
+                queue = self._queue = made if self._queue is None else self._queue
         return queue
 
     @property
@@ -393,13 +394,13 @@ class Circuit(Senses):
         if self._queue:
             self._queue.wake(policy.probe_concurrency)
 
-    def listen(self, tap: Tap | None) -> None:
-        """Have every success pass through a listener's iterator, or no longer."""
-        with self._lock:
-            self._tap = tap
+    def listen(self, tap: Tap) -> None:
+        """Have every success pass through a listener's iterator if one wants it now."""
+        with self._lock:  # asked in here: the last to come sees every change before it
+            self._tap = tap if self.publisher.wants(CallEnded) else None
             phase, recorder = self.current
             if recorder is not None and not isinstance(phase, Disabled):
-                recorder.listen(tap)
+                recorder.listen(self._tap)
 
     def watch_swaps(self, blocks: Swapped) -> None:
         """Tell `blocks` of the ticket, now and at each swap, under the lock."""

@@ -120,14 +120,16 @@ class Publisher:
             with _swaps.lock:
                 if self.farewells is before:
                     self.farewells = after
+                    self.heard = (*self.heard,)  # who removes it now looks again
                     return
 
-    def drop(self, listener: Listener) -> tuple[Parting, ...]:
-        """Forget what a listener wants done in the end, and return it."""
+    def drop(self, partings: Iterable[Parting]) -> tuple[Parting, ...]:
+        """Forget what was to be done in the end; return what nobody forgot before."""
+        unwanted = {id(one) for one in partings}
         while True:
             before = self.farewells
-            dropped = tuple(one for one in before if one[0] == listener)
-            after = tuple(one for one in before if one not in dropped)
+            dropped = tuple(one for one in before if id(one) in unwanted)
+            after = tuple(one for one in before if id(one) not in unwanted)
             with _swaps.lock:
                 if self.farewells is before:
                     self.farewells = after
@@ -160,7 +162,8 @@ class Publisher:
         tell: bool = True,
     ) -> None:
         """Count, log and publish that a callback of the user's raised."""
-        self._failures += 1
+        with _swaps.lock:
+            self._failures += 1
         failure = report(self.name, callback, error, now)
         if tell:
             event = CallbackFailed(

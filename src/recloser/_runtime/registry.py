@@ -7,6 +7,7 @@ import weakref
 
 from .._core.hints import TYPE_CHECKING, final
 from . import forks
+from .attending import join
 from .publishing import check_listener
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ class Registry:
             listeners = self._listeners
         for listener in listeners:
             _tell(breaker, listener)
+        for listener in listeners:
+            if listener not in self._listeners:  # removed meanwhile
+                breaker.remove_listener(listener)
 
     def add_listener(self, listener: Listener) -> None:
         """Tell a listener of every breaker in here: the living, and all that will be added.
@@ -70,8 +74,7 @@ class Registry:
         check_listener(listener)
         with self._lock:
             self._listeners = (*self._listeners, listener)
-            living = list(self._all)
-        for breaker in living:
+        for breaker in self._living():
             _tell(breaker, listener)
 
     def remove_listener(self, listener: Listener) -> None:
@@ -80,8 +83,7 @@ class Registry:
             self._listeners = tuple(
                 other for other in self._listeners if other != listener
             )
-            living = list(self._all)
-        for breaker in living:
+        for breaker in self._living():
             breaker.remove_listener(listener)
 
     def get(self, name: str) -> CircuitBreaker | None:
@@ -94,9 +96,16 @@ class Registry:
 
     def __iter__(self) -> Iterator[CircuitBreaker]:
         """Iterate over all living breakers by name, the newest of a name last."""
+        return iter(sorted(self._living(), key=lambda breaker: breaker.name))
+
+    def _living(self) -> list[CircuitBreaker]:
+        """Return the living breakers in the order of adding.
+
+        Read in one step, since a breaker that dies takes itself out without the lock.
+        """
         with self._lock:
-            living = list(self._all)
-        return iter(sorted(living, key=lambda breaker: breaker.name))
+            references = self._all.keyrefs()
+        return [breaker for each in references if (breaker := each()) is not None]
 
     def __len__(self) -> int:
         """Count the living breakers."""
@@ -115,8 +124,7 @@ class Registry:
 
 
 def _tell(breaker: CircuitBreaker, listener: Listener) -> None:
-    if listener not in breaker._circuit.publisher.listeners:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the same layer
-        breaker.add_listener(listener)
+    join(breaker, breaker._circuit, listener, again=False)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the same layer
 
 
 default_registry = Registry()

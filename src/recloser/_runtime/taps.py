@@ -50,8 +50,5 @@ class Tap:
 
 def listen(circuit: Circuit) -> None:
     """Put the tap in place if a listener wants every call, else take it away."""
-    if circuit.publisher.wants(CallEnded):
-        reference = weakref.ref(circuit)
-        circuit.listen(lambda counter: Tap(reference, counter))
-    else:
-        circuit.listen(None)
+    reference = weakref.ref(circuit)
+    circuit.listen(lambda counter: Tap(reference, counter))

@@ -21,6 +21,7 @@ from itertools import count, islice
 from .._core.hints import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 Clock = Callable[[], float]
@@ -153,11 +154,9 @@ class Queue:
         """Give up the position, and wake whoever moves up to the front by it."""
         with self._lock:
             before = self._front(places)
-            number = next(
-                (n for n, other in self._spots.items() if other is spot), None
-            )
+            number = next((n for n, other in self._waiting() if other is spot), None)
             if number is not None:
-                del self._spots[number]
+                self._spots.pop(number, None)
             moved_up = [other for other in self._front(places) if other not in before]
         for other in moved_up:
             other.wake()
@@ -172,8 +171,18 @@ class Queue:
             spot.wake()
 
     def _front(self, places: int | None) -> list[Spot]:
-        with self._lock:
-            return list(islice(self._spots.values(), places))
+        return [spot for _, spot in islice(self._waiting(), places)]
+
+    def _waiting(self) -> Iterator[tuple[int, Spot]]:
+        """Return who waits, in order.
+
+        Read in one step: who dies takes itself out, and a signal handler can join, at
+        any moment.
+        """
+        for reference in self._spots.valuerefs():
+            spot = reference()
+            if spot is not None:
+                yield reference.key, spot
 
 
 class Alarm:

@@ -6,6 +6,7 @@ import weakref
 from collections import deque
 
 from .._core.hints import TYPE_CHECKING, Self, final
+from .counters import counter, steps_of
 from .waiting import async_spot
 
 if TYPE_CHECKING:
@@ -27,12 +28,13 @@ class Watch:
 
     __slots__ = (
         "__weakref__",
+        "_came",
         "_circuit",
         "_closed",
         "_events",
         "_listener",
         "_spot",
-        "dropped",
+        "_taken",
     )
 
     def __init__(self, circuit: Circuit, buffer: int) -> None:
@@ -41,18 +43,23 @@ class Watch:
         self._events: deque[Event] = deque(maxlen=buffer)
         self._spot: AsyncioSpot | TrioSpot | None = None
         self._closed = False
-        self.dropped: int = 0
-        """Events that a full buffer pushed out."""
+        self._came = counter()  # stepped by any number of threads at once
+        self._taken = 0
         self._listener = _weakly(self)
         listener = self._listener
         circuit.publisher.change(lambda before: (*before, listener))
         weakref.finalize(self, _stop, circuit.publisher, self._listener).atexit = False
 
     def _take(self, event: Event) -> None:
-        self.dropped += len(self._events) == self._events.maxlen
         self._events.append(event)
+        next(self._came)
         if self._spot is not None:
             self._spot.wake()
+
+    @property
+    def dropped(self) -> int:
+        """Events that a full buffer pushed out."""
+        return max(0, steps_of(self._came) - self._taken - len(self._events))
 
     def close(self) -> None:
         """Stop listening; what was heard can still be read."""
@@ -73,7 +80,9 @@ class Watch:
             if self._closed:
                 raise StopAsyncIteration
             await self._spot.sleep(None)
-        return self._events.popleft()
+        event = self._events.popleft()
+        self._taken += 1
+        return event
 
     async def __aenter__(self) -> Self:
         """Begin a block that closes the watch."""

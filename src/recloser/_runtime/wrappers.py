@@ -178,11 +178,13 @@ def guard_function(
     """
     shape = shape_of(function)
     signature = _signature(function)
-    source = _source(shape, signature, gate)
+    with gate.circuit._lock:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - a part of the circuit
+        level, ticket = gate.circuit.level, gate.circuit.ticket
+    source = _source(shape, signature, gate, level)
     code = _code(source, signature.parameters)
     name = getattr(function, "__name__", None)
     name = name if isinstance(name, str) else "guarded"
-    closure = _closure(code, gate, function, shape)
+    closure = _closure(code, gate, function, shape, ticket)
     wrapper = FunctionType(code, _GLOBALS, name, signature.defaults, closure)
     wrapper.__kwdefaults__ = signature.keyword_defaults
     functools.update_wrapper(wrapper, function)
@@ -190,10 +192,14 @@ def guard_function(
 
 
 def _closure(
-    code: CodeType, gate: Gate, function: AnyCallable, shape: Shape
+    code: CodeType,
+    gate: Gate,
+    function: AnyCallable,
+    shape: Shape,
+    ticket: CellType,
 ) -> tuple[CellType, ...]:
     cells = {
-        "_recloser_ticket": lambda: gate.circuit.ticket,
+        "_recloser_ticket": lambda: ticket,
         "_recloser_gate": lambda: CellType(gate),
         "_recloser_call": lambda: _call_cell(function, shape),
         "_recloser_clock": lambda: CellType(gate.circuit.clock),
@@ -235,8 +241,7 @@ class FirstResults:
         return result
 
 
-def _source(shape: Shape, signature: Signature, gate: Gate) -> str:
-    level = gate.circuit.level
+def _source(shape: Shape, signature: Signature, gate: Gate, level: int) -> str:
     asynchronous = shape is Shape.ASYNC
     timed = level > 1
     template = {
