@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import logging
 import unicodedata
 import weakref
@@ -20,6 +21,8 @@ from recloser import (
 )
 from recloser.testing import force
 
+from ..interleaving.bytecodes import files_of, stepping, watching
+
 
 @pytest.fixture
 def make_group(clock):
@@ -28,6 +31,19 @@ def make_group(clock):
         return BreakerGroup(name, **{**usual, **options})
 
     return make
+
+
+class Visitor:
+    """Does something once, before the n-th bytecode, on the thread that is there."""
+
+    def __init__(self, step, act):
+        self.left = step
+        self.act = act
+
+    def __call__(self):
+        self.left -= 1
+        if self.left == -1:
+            self.act()
 
 
 def break_down(breaker):
@@ -400,6 +416,71 @@ def test_options_that_can_be_read_once_serve_every_key(make_group):
 
 
 # -- threads -------------------------------------------------------------------------
+
+
+def is_free(lock, threads):
+    """Tell whether another thread could take a lock now."""
+
+    def take():
+        taken = lock.acquire(blocking=False)
+        if taken:
+            lock.release()
+        return taken
+
+    return threads.start(take).join().result
+
+
+@pytest.mark.parametrize("drop", [lambda api: api["b"], lambda api: api.discard("a")])
+def test_dropped_breaker_dies_without_the_lock(make_group, threads, drop):
+    free = []
+
+    class Guest:
+        def on_attached(self, breaker):
+            return lambda last: free.append(is_free(api._lock, threads))
+
+    guest = Guest()
+    api = make_group(max_size=1, listeners=[guest])
+    api["a"].call(int)
+
+    drop(api)
+    gc.collect()
+
+    assert free == [True]
+
+
+def test_new_settings_ask_the_clock_without_the_lock(make_group, threads):
+    groups, free = [], []
+
+    def clock():
+        free.extend(is_free(api._lock, threads) for api in groups)
+        return 0.0
+
+    groups.append(make_group(clock=clock))
+
+    groups[0].reconfigure(trip=3)
+
+    assert free
+    assert all(free)
+
+
+@pytest.mark.parametrize("act", [lambda api: api["new"], lambda api: api.discard("b")])
+@pytest.mark.parametrize("key", ["a", "b", "unknown"])
+def test_group_is_whole_after_a_visitor_on_the_same_thread(make_group, key, act):
+    for step in itertools.count():
+        api = make_group(max_size=2)
+        held = [api["b"], api["a"]]
+        visitor = Visitor(step, lambda api=api: act(api))
+
+        with watching(modules=("group",)), stepping(visitor, files_of(("group",))):
+            found = api[key]
+
+        assert found in held or found is api[key]
+        assert len(api) <= 3  # the visitor's, until the next one is made
+        assert api["next"] is api["next"]
+        assert len(api) <= 2
+        if visitor.left > 0:
+            break
+    assert step > 10
 
 
 def test_one_key_asked_by_many_threads_has_one_breaker(make_group, threads):

@@ -110,7 +110,10 @@ class BreakerGroup:
         with self._lock:
             breaker = self._breakers.get(key)
             if breaker is not None:
-                self._breakers.move_to_end(key)
+                try:
+                    self._breakers.move_to_end(key)
+                except KeyError:  # a signal handler or finaliser made room by it
+                    return breaker
                 return breaker
         return self._add(key)
 
@@ -119,16 +122,18 @@ class BreakerGroup:
         if now < self._full_until:
             return self._overflowing()
         made = CircuitBreaker(f"{self._name}[{_safe(key)}]", **self._options)
-        with self._lock:
-            breaker = self._breakers.get(key)
-            if breaker is not None:  # another thread was faster
-                return breaker
-            if len(self._breakers) < self._max_size or self._make_room():
-                if made.policy is not self.policy:  # another thread reconfigured
-                    made.reconfigure(policy=self.policy)
-                self._breakers[key] = made
-                return made
-            self._full_until = now + _LOOK_AGAIN
+        dropped: list[object] = []  # they die when the lock is free again
+        while True:
+            with self._lock:
+                breaker = self._breakers.get(key)
+                if breaker is not None:  # another thread was faster
+                    return breaker
+                if not self._make_room(dropped):
+                    self._full_until = now + _LOOK_AGAIN
+                    break
+                if made.policy is self.policy:
+                    return self._breakers.setdefault(key, made)
+            made.reconfigure(policy=self.policy)  # another thread changed it
         return self._overflowing()
 
     def _overflowing(self) -> CircuitBreaker:
@@ -139,16 +144,23 @@ class BreakerGroup:
             self._warn()
         return self._overflow
 
-    def _make_room(self) -> bool:
+    def _make_room(self, dropped: list[object]) -> bool:
         """Drop the least recently used healthy breaker; unhealthy ones move back."""
-        for _ in range(len(self._breakers)):
-            key, breaker = next(iter(self._breakers.items()))
-            if _is_healthy(breaker):
-                del self._breakers[key]
-                self._evicted += 1
+        held = self._breakers
+        for _ in range(len(held)):
+            if len(held) < self._max_size:
                 return True
-            self._breakers.move_to_end(key)
-        return False
+            try:
+                key, breaker = item = next(iter(held.items()))
+                if _is_healthy(breaker):
+                    del held[key]
+                    dropped.append(item)
+                    self._evicted += 1
+                else:
+                    held.move_to_end(key)
+            except (KeyError, RuntimeError, StopIteration):
+                continue  # a signal handler or finaliser came in between
+        return len(held) < self._max_size
 
     def _warn(self) -> None:
         import logging  # here, so that importing the package does not
@@ -179,7 +191,7 @@ class BreakerGroup:
     def discard(self, key: object) -> None:
         """Drop a key's breaker, whatever its state."""
         with self._lock:
-            self._breakers.pop(key, None)
+            _dropped = self._breakers.pop(key, None)  # it dies when the lock is free
             self._full_until = -inf
 
     def reconfigure(self, **changes: Any) -> None:  # the fields of Policy, as there
@@ -193,12 +205,13 @@ class BreakerGroup:
         Raises:
             TypeError, ValueError: A value is bad; nothing was changed.
         """
+        self._overflow.reconfigure(**changes)
         with self._lock:
-            self._overflow.reconfigure(**changes)
             self._share_policy()
             held = list(self._breakers.values())
         for breaker in held:
-            breaker.reconfigure(policy=self._overflow.policy)
+            while breaker.policy is not self.policy:  # another thread may change it
+                breaker.reconfigure(policy=self.policy)
 
     def reset_all(self) -> None:
         """Reset every breaker held, and the overflow breaker."""
