@@ -45,6 +45,32 @@ def test_it_is_done_on_a_thread_of_its_own(work, flusher, until):
     assert work.done == ["recloser-metrics"]
 
 
+def test_it_can_be_woken_in_the_middle_of_being_woken(flusher):
+    """As a signal handler does, whose breaker changes its state."""
+
+    def wake_at(line: int) -> None:
+        def visit(frame, event, argument):
+            nonlocal line
+            line -= 1
+            if line == 0:
+                flusher.wake()
+            return visit
+
+        sys.settrace(visit)
+        flusher.wake()
+        sys.settrace(None)
+
+    def wake() -> None:
+        for line in range(20):
+            wake_at(line)
+
+    waker = threading.Thread(target=wake, daemon=True)
+    waker.start()
+    waker.join(10)
+
+    assert not waker.is_alive()
+
+
 def test_it_is_done_every_so_often(work, until):
     flusher = Flusher(work.do, 0.001)
 

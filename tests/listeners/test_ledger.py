@@ -407,6 +407,42 @@ print(ledger.read().counters[key], ledger.read().generation)
     assert run.stdout.splitlines() == ["0.0 1.0 1", "1.0 0"]
 
 
+@needs_fork
+def test_threads_may_fork_at_the_same_time():
+    program = """
+import os, sys, threading
+from recloser.listeners._ledger import Ledger
+from recloser.listeners._names import Names
+
+sys.setswitchinterval(1e-6)
+ledgers = [Ledger(None, Names(5)) for _ in range(5)]
+
+def fork():
+    for _ in range(30):
+        pid = os.fork()
+        if not pid:
+            os._exit(0)
+        os.waitpid(pid, 0)
+
+threads = [threading.Thread(target=fork, daemon=True) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(30)
+print(*(thread.is_alive() for thread in threads), flush=True)
+os._exit(0)
+"""
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert run.stderr == ""
+    assert run.stdout == "False False\n"
+
+
 def test_label_that_is_no_function_is_refused():
     with pytest.raises(TypeError, match="function of a breaker's name, got 'host'"):
         Ledger("host", Names(100))

@@ -11,7 +11,9 @@ from .._core.hints import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+# What it was built for, not how it is now: where it was built without the GIL, that is on
+# for a moment whenever another thread imports an extension module.
+HAS_GIL: bool = "free-threading" not in sys.version
 
 
 def counter() -> Iterator[object]:

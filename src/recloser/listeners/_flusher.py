@@ -12,6 +12,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
+from .._runtime.waiting import ThreadSpot
 from . import _forking
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Flusher:
         """Begin."""
         self._work = weakref.WeakMethod(work)
         self._every = every
-        self._due = threading.Event()
+        self._due = ThreadSpot()  # a signal handler may wake while it is being woken
         self._stop = threading.Event()
         self._running = threading.Lock()
         self._closed = False
@@ -49,7 +50,7 @@ class Flusher:
 
     def wake(self) -> None:
         """Do it soon: within a tenth of a second, if the thread gets its turn."""
-        self._due.set()
+        self._due.wake()
 
     def close(self) -> None:
         """Stop, and do it once more on this thread."""
@@ -93,7 +94,7 @@ class Flusher:
 
     def _end(self) -> None:
         self._stop.set()
-        self._due.set()
+        self._due.wake()
         if self._thread is not threading.current_thread():
             self._thread.join(_PATIENCE)
 
@@ -106,20 +107,19 @@ class Flusher:
         """Begin again."""
         if child:
             self._running = threading.Lock()  # another thread may have been at it
-        self._due, self._stop = threading.Event(), threading.Event()
+        self._due, self._stop = ThreadSpot(), threading.Event()
         if not self._closed:
             self._start()
 
 
 def _loop(
     owner: weakref.ref[Flusher],
-    due: threading.Event,
+    due: ThreadSpot,
     stop: threading.Event,
     every: float,
 ) -> None:
     while not stop.is_set():
-        due.wait(every)
-        due.clear()
+        due.sleep(every)
         if stop.is_set():
             return
         flusher = owner()

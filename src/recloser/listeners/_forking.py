@@ -8,6 +8,7 @@ process with threads that forks.
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from typing import Protocol
 
@@ -24,7 +25,6 @@ class Forkable(Protocol):
 
 _living: weakref.WeakKeyDictionary[Forkable, None] = weakref.WeakKeyDictionary()
 """In the order of their making: what uses another comes after it."""
-_resting: list[Forkable] = []
 _hooked: list[bool] = []
 
 
@@ -33,20 +33,37 @@ def watch(owner: Forkable) -> None:
     if not _hooked and hasattr(os, "register_at_fork"):
         _hooked.append(True)
         os.register_at_fork(
-            before=_before,
-            after_in_parent=lambda: _after(child=False),
-            after_in_child=lambda: _after(child=True),
+            before=_forks.before,
+            after_in_parent=lambda: _forks.after(child=False),
+            after_in_child=lambda: _forks.after(child=True),
         )
     _living[owner] = None
 
 
-def _before() -> None:
-    _resting[:] = list(_living)
-    for owner in reversed(_resting):
-        owner.before_fork()
+class _Forks:
+    """One fork after the other: Python lets two threads begin one at the same time."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._turn = threading.RLock()
+        self._resting: list[list[Forkable]] = []
+
+    def before(self) -> None:
+        """Wait for another thread's fork, then have everybody come to rest."""
+        self._turn.acquire()
+        living = [owner for each in _living.keyrefs() if (owner := each()) is not None]
+        self._resting.append(living)
+        for owner in reversed(living):
+            owner.before_fork()
+
+    def after(self, *, child: bool) -> None:
+        """Have those go on who came to rest."""
+        for owner in self._resting.pop():
+            owner.after_fork(child=child)
+        if child:
+            self._turn = threading.RLock()
+        else:
+            self._turn.release()
 
 
-def _after(*, child: bool) -> None:
-    for owner in _resting:
-        owner.after_fork(child=child)
-    _resting.clear()
+_forks = _Forks()
