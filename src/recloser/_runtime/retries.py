@@ -74,21 +74,24 @@ class RetryBudget:
         snapshot = self._breaker.snapshot()
         if snapshot.state not in _CALM:
             return snapshot.state is State.DISABLED
-        with self._lock:
-            earned = self._earned(snapshot.totals.successes)
+        while True:
+            before = self._store
+            earned = self._earned(before, snapshot.totals.successes)
             left = spend(earned)
-            self._store = earned if left is None else left
-            return left is not None
+            after = earned if left is None else left
+            with self._lock:
+                if self._store is before:  # else another came in between
+                    self._store = after
+                    return left is not None
 
     @property
     def left(self) -> int:
         """How many retries are saved now."""
         successes = self._breaker.snapshot().totals.successes
-        with self._lock:
-            return int(self._earned(successes).retries)
+        return int(self._earned(self._store, successes).retries)
 
-    def _earned(self, successes: int) -> Store:
-        return earn(self._store, successes, share=self._share, reserve=self._reserve)
+    def _earned(self, store: Store, successes: int) -> Store:
+        return earn(store, successes, share=self._share, reserve=self._reserve)
 
     def __repr__(self) -> str:
         """Say whose it is and what is left."""

@@ -18,16 +18,17 @@ The rules of recloser know none of that, so the two facades have this machine in
 
 from __future__ import annotations
 
-import threading
 import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
 from .. import FailureInfo
+from ._locks import give_lock
 from ._settings import Settings
 from ._trial import Trial, TrialPlace
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterable
 
     from ._settings import Exclusion
@@ -71,6 +72,8 @@ ListenerT = TypeVar("ListenerT", bound=Listening)
 class Machine(Settings[ListenerT], Generic[KeyT, StateT, BooksT, ListenerT]):
     """States, permits and counts of one breaker. Shared by threads and by tasks."""
 
+    _lock: threading.RLock
+
     _closed: ClassVar[Any]
     _open: ClassVar[Any]
     _half_open: ClassVar[Any]
@@ -87,7 +90,7 @@ class Machine(Settings[ListenerT], Generic[KeyT, StateT, BooksT, ListenerT]):
     ) -> None:
         """Start in the storage's state, telling nobody."""
         super().__init__(exclude, listeners)
-        self._lock = threading.RLock()
+        give_lock(self)
         self._state_storage = storage
         self._fail_max = fail_max
         self.trial_lease = trial_lease

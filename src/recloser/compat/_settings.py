@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
+from ._locks import ModuleLock
+
 ListenerT = TypeVar("ListenerT")
 
 Exclusion = type[BaseException] | Callable[[Any], bool]
@@ -67,7 +69,10 @@ class Settings(Generic[ListenerT]):
 
     def add_listener(self, listener: ListenerT) -> None:
         """Tell this listener as well, after those already there."""
-        self._listeners = (*self._listeners, listener)
+        while True:
+            before = self._listeners
+            if self._replaced(before, (*before, listener)):
+                return
 
     def add_listeners(self, *listeners: ListenerT) -> None:
         """Add several listeners."""
@@ -76,6 +81,23 @@ class Settings(Generic[ListenerT]):
 
     def remove_listener(self, listener: ListenerT) -> None:
         """Take a listener off the list once; ValueError if it is not there."""
-        left = list(self._listeners)
-        left.remove(listener)
-        self._listeners = tuple(left)
+        while True:
+            before = self._listeners
+            left = list(before)
+            left.remove(listener)
+            if self._replaced(before, tuple(left)):
+                return
+
+    def _replaced(
+        self, before: tuple[ListenerT, ...], after: tuple[ListenerT, ...]
+    ) -> bool:
+        """Replace the listeners, unless another thread has."""
+        with _swaps.lock:
+            if self._listeners is not before:
+                return False
+            self._listeners = after
+            return True
+
+
+_swaps = ModuleLock()
+"""Held while listeners are compared and replaced, and for nothing else."""

@@ -147,10 +147,10 @@ class Streaks:
         raise NotImplementedError
 
     def _clear(self) -> None:
-        dropped = self._last_failure  # finalised after the lock
         books = _books
         books.acquire()
         try:
+            dropped = self._last_failure  # finalised after the lock
             self._last_failure = None
             self._failure_count = 0
             if self._state != self._closed_state:
@@ -161,10 +161,10 @@ class Streaks:
 
     def _fail(self, period: int, error: BaseException | None) -> None:
         """Count a failure of a call of `period`."""
-        dropped = self._last_failure  # finalised after the lock
         books = _books
         books.acquire()
         try:
+            dropped = self._last_failure  # finalised after the lock
             if period == self._period or self.late_results:
                 self._last_failure = error
                 self._failure_count = count = self._failure_count + 1

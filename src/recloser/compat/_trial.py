@@ -40,14 +40,17 @@ class TrialPlace:
         self._clock = clock
         self._holder: ref[Trial] | None = None
 
-    def take(self, period: object, lease: float) -> Trial | None:
+    def take(
+        self, period: object, lease: float, now: float | None = None
+    ) -> Trial | None:
         """Return a trial for this call, or None if another call holds the place.
 
         Args:
             period: The stay in half-open the trial belongs to.
             lease: Seconds until the place is given to another call, > 0.
+            now: The time, where the clock must not be asked under the owner's lock.
         """
-        now = self._clock()
+        now = self._clock() if now is None else now
         holder = self._held_by(now)
         if holder is None:
             trial = Trial(period, now + lease)
@@ -58,9 +61,9 @@ class TrialPlace:
             return Trial(period, holder.ends_at)
         return None
 
-    def seconds_left(self) -> float:
+    def seconds_left(self, now: float | None = None) -> float:
         """Return the seconds until the place is free at the latest; 0 if it is."""
-        now = self._clock()
+        now = self._clock() if now is None else now
         holder = self._held_by(now)
         return 0.0 if holder is None else holder.ends_at - now
 

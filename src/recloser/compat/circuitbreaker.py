@@ -278,14 +278,14 @@ class CircuitBreakerMonitor:
     @classmethod
     def get_open(cls) -> Generator[CircuitBreaker]:
         """Iterate over the open ones."""
-        for circuit in cls.get_circuits():
+        for circuit in list(cls.get_circuits()):  # others may come meanwhile
             if circuit.opened:
                 yield circuit
 
     @classmethod
     def get_closed(cls) -> Generator[CircuitBreaker]:
         """Iterate over the closed ones."""
-        for circuit in cls.get_circuits():
+        for circuit in list(cls.get_circuits()):
             if circuit.closed:
                 yield circuit
 

@@ -32,7 +32,6 @@ in.
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
@@ -40,10 +39,12 @@ from .. import CircuitOpenError as _Rejected
 from .. import State
 from ._dorm_blocks import Protection, innermost, note_of, set_innermost
 from ._dorm_names import CircuitOpenError, CircuitState
+from ._locks import ModuleLock, give_lock
 from ._rejections import described
 from ._trial import TrialPlace
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
     from types import TracebackType
 
@@ -91,6 +92,8 @@ class CircuitBreaker:
         ValueError: A number is out of range.
     """
 
+    _lock: threading.RLock
+
     def __init__(
         self,
         name: str,
@@ -117,7 +120,7 @@ class CircuitBreaker:
         self.probe_lease = probe_lease
         self.neutral_cancellation = neutral_cancellation
         self._clock = clock
-        self._lock = threading.RLock()  # signal handlers run in the middle of anything
+        give_lock(self)
         self._state = _CLOSED
         self._failures = 0
         self._opened_at: float | None = None
@@ -144,10 +147,12 @@ class CircuitBreaker:
         return self._state is not _OPEN
 
     def _maybe_promote_to_half_open(self) -> None:
-        if self._state is _OPEN and self._cooldown() <= 0:
-            with self._lock:
-                if self._state is _OPEN and self._cooldown() <= 0:
-                    self._become(_HALF_OPEN)
+        if self._state is _OPEN:
+            since, left = self._opened_at, self._cooldown()  # without the lock
+            if left <= 0:
+                with self._lock:
+                    if self._state is _OPEN and since == self._opened_at:
+                        self._become(_HALF_OPEN)
 
     def _cooldown(self) -> float:
         opened_at = self._opened_at
@@ -285,11 +290,12 @@ class CircuitBreaker:
 
     def _take_place(self) -> Trial | None:
         """Return the one probe of this half-open period; None while closed."""
+        now = self._clock()  # the user's: asked without the lock
         with self._lock:
             if self._state is not _HALF_OPEN:
                 return None
-            trial = self._place.take(self._period, self.probe_lease)
-            left = self._place.seconds_left()
+            trial = self._place.take(self._period, self.probe_lease, now)
+            left = self._place.seconds_left(now)
         if trial is None:
             raise self._rejection(_HALF_OPEN, left, f", probe out for {left:.1f}s")
         return trial
@@ -314,7 +320,7 @@ class CircuitBreaker:
 
 
 _registry: dict[str, CircuitBreaker] = {}
-_registry_lock = threading.Lock()
+_names = ModuleLock()
 
 
 def circuit_breaker(
@@ -327,7 +333,7 @@ def circuit_breaker(
     Raises:
         ValueError: A number is out of range, at the first call.
     """
-    with _registry_lock:
+    with _names.lock:
         breaker = _registry.get(name)
         if breaker is None:
             breaker = _registry[name] = CircuitBreaker(
@@ -338,7 +344,7 @@ def circuit_breaker(
 
 def reset_circuit_breakers() -> None:
     """Forget every name. The breakers themselves stay as they are."""
-    with _registry_lock:
+    with _names.lock:
         _registry.clear()
 
 
@@ -348,7 +354,7 @@ def get_state(name: str) -> dict[str, Any]:
     The state is the stored one: "open" although the window is over, until somebody asks
     the breaker; "unknown" if there is none. `opened_at` is in seconds of its clock.
     """
-    with _registry_lock:
+    with _names.lock:
         breaker = _registry.get(name)
     if breaker is None:
         return {"state": "unknown", "failures": 0, "opened_at": None}
