@@ -155,9 +155,8 @@ class Circuit(Senses):
         """Callers that wait; made when the first one does."""
         queue = self._queue
         if queue is None:
-            made = Queue()
-            with self._lock:  # an empty queue is false
-                queue = self._queue = made if self._queue is None else self._queue
+            with self._lock:  # not `or`: an empty queue is false
+                queue = self._queue = Queue() if (now := self._queue) is None else now
         return queue
 
     @property
