@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from recloser import BreakerGroup, RetryBudget
+from recloser._runtime import retries
 
 
 def test_budget_begins_with_its_reserve_and_ends_with_it(make):
@@ -135,3 +136,22 @@ def test_budget_of_what_is_no_breaker_is_refused(breaker):
         RetryBudget(breaker)
 
     assert str(refusal.value) == f"breaker must be a CircuitBreaker, got {breaker!r}"
+
+
+def test_retry_that_a_signal_handler_takes_in_the_middle_is_not_given_twice(
+    make, monkeypatch
+):
+    budget = RetryBudget(make(), reserve=1)
+    taken: list[bool] = []
+    real = retries.spend
+
+    def interrupted(store):
+        monkeypatch.setattr(retries, "spend", real)
+        taken.append(budget.take())
+        return real(store)
+
+    monkeypatch.setattr(retries, "spend", interrupted)
+
+    taken.append(budget.take())
+
+    assert taken == [True, False]
