@@ -196,6 +196,26 @@ def test_changes_of_settings_lose_no_call():
     assert breaker.snapshot().totals.successes == 2 * CALLS
 
 
+def test_snapshot_of_a_circuit_that_never_opened_has_no_rejection():
+    for _ in range(ROUNDS * 4):
+        breaker = breaker_of()
+        seen: list[Any] = []
+
+        def trips(breaker: CircuitBreaker = breaker) -> None:
+            breaker.trip()
+            for _ in range(50):
+                with suppress(CircuitOpenError):
+                    breaker.call(answer)
+
+        def looks(breaker: CircuitBreaker = breaker, seen: list[Any] = seen) -> None:
+            seen.extend(breaker.snapshot() for _ in range(30))
+
+        at_once(trips, looks)
+
+        closed = [each for each in seen if each.state is State.CLOSED]
+        assert [each.rejected for each in closed] == [0] * len(closed)
+
+
 def test_every_event_that_a_full_buffer_pushes_out_is_counted():
     breaker = breaker_of()
     watch = breaker.events(buffer=10)

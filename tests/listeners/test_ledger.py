@@ -259,6 +259,15 @@ def test_listener_that_is_removed_keeps_its_sums(make, ledger):
 # -- names ---------------------------------------------------------------------------
 
 
+def test_listener_that_comes_back_counts_nothing_twice(make, ledger):
+    breaker = make(listeners=[ledger])
+    breaker.call(str)
+    breaker.remove_listener(ledger)
+    breaker.add_listener(ledger)
+
+    assert successes(ledger) == 1
+
+
 def test_names_beyond_the_limit_share_one(make):
     ledger = Ledger(None, Names(2))
     made = [make(name, listeners=[ledger]) for name in "abcd"]

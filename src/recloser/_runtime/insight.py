@@ -155,7 +155,9 @@ def last_snapshot(circuit: Circuit) -> Snapshot:
 
 
 def _snapshot(circuit: Circuit, now: float) -> tuple[Phase, Snapshot]:
-    phase, evidence, counts, tally, scores, usual = circuit.read(now)
+    with circuit._lock:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - a part of the circuit
+        phase, evidence, counts, tally, scores, usual = circuit.read(now)
+        turned_away = steps_of(circuit.rejected)  # of this phase and before, no later
     amounts = tally._asdict()
     history: History = amounts.pop("history")
     verdict = rules.admit(circuit.policy, phase, now, 0.0, circuit.demand)
@@ -186,7 +188,7 @@ def _snapshot(circuit: Circuit, now: float) -> tuple[Phase, Snapshot]:
             successes=counts.calls - counts.failures,
             failures=counts.failures,
             slow=counts.slow,
-            rejected=steps_of(circuit.rejected),
+            rejected=turned_away,
             callback_errors=circuit.publisher.callback_errors,
             **amounts,
         ),

@@ -91,6 +91,9 @@ class Ledger:
         self._lock = threading.RLock()
         self._news: deque[tuple[_Member, Snapshot | None]] = deque()
         self._members: dict[_Member, None] = {}
+        self._counted: weakref.WeakKeyDictionary[
+            CircuitBreaker, dict[Series, float]
+        ] = weakref.WeakKeyDictionary()
         self._sums: dict[Series, float] = {(FOLDED, ()): 0.0}
         self._labels: dict[str, None] = {}
         self._generation = 0
@@ -153,6 +156,9 @@ class Ledger:
         if label == OTHER != member.wanted:
             self._sums[FOLDED, ()] += 1
         member.label = label
+        breaker = member.breaker()
+        if breaker is not None:  # one that comes back was counted before
+            member.counted = self._counted.setdefault(breaker, member.counted)
         self._members[member] = None
         if label not in self._labels:
             self._labels[label] = None
