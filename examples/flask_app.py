@@ -24,4 +24,4 @@ print({**client.get("/charge").json}["breaker"], payments.state)
 print(client.get("/circuits/?state=open").json["breakers"][0]["reason"])
 # 500 INTERNAL SERVER ERROR
 # payments open
-# 1 failures in a row
+# 1 failure in a row

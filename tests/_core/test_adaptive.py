@@ -138,7 +138,7 @@ def test_refusal_after_the_wait_says_what_is_missing() -> None:
     verdict = rules.admit(POLICY, opened(), 2.0, 0.0, 7)
 
     why = "the wait is over; a probe follows when 3 more calls are rejected"
-    assert verdict == Refused(f"{why} (1 failures in a row)", 28.0)
+    assert verdict == Refused(f"{why} (1 failure in a row)", 28.0)
 
 
 def test_permission_ends_the_wait_and_waives_the_rejections() -> None:

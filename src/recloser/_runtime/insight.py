@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from .._core import rules
 from .._core.budget import Baseline, Reading
-from .._core.durations import in_words, percent
+from .._core.durations import counted, in_words, percent
 from .._core.hints import TYPE_CHECKING
 from .._core.outcomes import FailureInfo
 from .._core.phases import (
@@ -216,7 +216,7 @@ def _state_sentence(circuit: Circuit, phase: Phase, now: Snapshot) -> str:
             f"{c.failures} of {c.calls} calls failed in {w}"
             for w, c in now.counts.items()
         ]
-        seen.append(f"{now.streak} failures in a row")
+        seen.append(f"{counted(now.streak or 0, 'failure')} in a row")
         seen.extend(map(_score_words, now.scores))
         return f"{name} is closed: calls go through ({'; '.join(seen)})."
     if isinstance(phase, Open) and now.retry_after == 0.0:

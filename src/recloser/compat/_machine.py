@@ -23,6 +23,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar
 
 from .. import FailureInfo
+from .._core.durations import counted
 from ._locks import give_lock
 from ._settings import Settings
 from ._trial import Trial, TrialPlace
@@ -290,7 +291,8 @@ class Machine(Settings[ListenerT], Generic[KeyT, StateT, BooksT, ListenerT]):
     def _judge(self, error: BaseException) -> None:
         failures = self._state_storage.counter
         if failures >= self._fail_max and not self._refresh():
-            self._trip(error, f"{failures} failures in a row", self._tripped_message)
+            reason = f"{counted(failures, 'failure')} in a row"
+            self._trip(error, reason, self._tripped_message)
 
     def _fail_trial(self, trial: Trial, error: BaseException) -> None:
         try:

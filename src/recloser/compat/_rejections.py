@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from .. import CircuitOpenError, FailureInfo, State
+from .._core.durations import counted
 
 _MESSAGE_LIMIT = 200  # characters, as in the core's own errors
 
@@ -54,7 +55,7 @@ class RejectionError(CircuitOpenError):
     def reason(self) -> str:  # type: ignore[override]  # settable, as in the base
         """Why the circuit opened, "" if it was opened from outside."""
         failures = self._facts[3]
-        return f"{failures} failures in a row" if failures else ""
+        return f"{counted(failures, 'failure')} in a row" if failures else ""
 
     @cached_property
     def last_failure(self) -> FailureInfo | None:  # type: ignore[override]  # as above

@@ -10,9 +10,10 @@ import atexit
 import logging
 import threading
 import weakref
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from .._runtime.waiting import ThreadSpot
 from . import _forking
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class Flusher:
         """Begin."""
         self._work = weakref.WeakMethod(work)
         self._every = every
-        self._due = ThreadSpot()  # a signal handler may wake while it is being woken
+        # A signal handler may wake while it is being woken: no Event stands that.
+        self._due: SimpleQueue[None] = SimpleQueue()
         self._stop = threading.Event()
         self._running = threading.Lock()
         self._closed = False
@@ -50,7 +52,8 @@ class Flusher:
 
     def wake(self) -> None:
         """Do it soon: within a tenth of a second, if the thread gets its turn."""
-        self._due.wake()
+        if self._due.empty():
+            self._due.put(None)
 
     def close(self) -> None:
         """Stop, and do it once more on this thread."""
@@ -94,7 +97,7 @@ class Flusher:
 
     def _end(self) -> None:
         self._stop.set()
-        self._due.wake()
+        self._due.put(None)
         if self._thread is not threading.current_thread():
             self._thread.join(_PATIENCE)
 
@@ -107,19 +110,20 @@ class Flusher:
         """Begin again."""
         if child:
             self._running = threading.Lock()  # another thread may have been at it
-        self._due, self._stop = ThreadSpot(), threading.Event()
+        self._due, self._stop = SimpleQueue(), threading.Event()
         if not self._closed:
             self._start()
 
 
 def _loop(
     owner: weakref.ref[Flusher],
-    due: ThreadSpot,
+    due: SimpleQueue[None],
     stop: threading.Event,
     every: float,
 ) -> None:
     while not stop.is_set():
-        due.sleep(every)
+        with suppress(Empty):
+            due.get(timeout=every)
         if stop.is_set():
             return
         flusher = owner()

@@ -255,7 +255,7 @@ def test_the_error_says_what_ours_say_and_survives_a_pickle(clock: FakeClock) ->
     for error in (caught.value, restored):
         assert (error.name, error.state) == ("orders", recloser.State.OPEN)
         assert error.retry_after == 20.0
-        assert error.reason == "1 failures in a row"
+        assert error.reason == "1 failure in a row"
         assert error.last_failure == recloser.FailureInfo(
             type="OSError", message="down", at=5.0
         )

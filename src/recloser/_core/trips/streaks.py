@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from .. import ranges
+from ..durations import counted
 from ..hints import TYPE_CHECKING
 from ..outcomes import Kind
 from .rule import TripRule
@@ -58,8 +59,10 @@ class ConsecutiveFailures(TripRule):
         streak = evidence.slow_streak if slow else evidence.streak
         if streak < self.failures:
             return None
-        what = "failures or slow calls" if slow else "failures"
-        text = f"{streak} {what} in a row"
+        bad = (
+            ("failure or slow call", "failures or slow calls") if slow else ("failure",)
+        )
+        text = f"{counted(streak, *bad)} in a row"
         if self.within is None:
             return text
         age = now - evidence.since.get((self.failures, slow), -inf)
@@ -92,4 +95,4 @@ class ConsecutiveFailures(TripRule):
             "" if self.slower_than is None else f" (or calls of {self.slower_than:g} s)"
         )
         within = "" if self.within is None else f" within {self.within:g} s"
-        return f"{self.failures} failures{slow} in a row{within}"
+        return f"{counted(self.failures, 'failure')}{slow} in a row{within}"
