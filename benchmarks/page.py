@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from . import references as ref
@@ -13,10 +14,10 @@ from .tables import measured, noise, number, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from .figures import Run
 
+MISSED: Final = Path(__file__).with_name("missed.md")
 _HEAD: Final = """\
 # Benchmarks
 
@@ -68,6 +69,7 @@ def lines(runs: Sequence[Run]) -> Iterator[str]:
     yield "![Ratio to an empty wrapper, by library](benchmarks.svg)\n"
     yield from conditions(runs)
     yield from goals(runs)
+    yield MISSED.read_text(encoding="utf-8")
     yield from shapes(runs)
     for title, group, base in _SECTIONS:
         yield from section(title, group, base, runs)
