@@ -6,7 +6,14 @@ import pickle
 
 import pytest
 
-from recloser._core.events import Event, ProbeLost, Transition, WouldTrip, difference
+from recloser._core.events import (
+    Event,
+    ProbeLost,
+    ShareChanged,
+    Transition,
+    WouldTrip,
+    difference,
+)
 from recloser._core.outcomes import FailureInfo
 from recloser._core.phases import (
     Closed,
@@ -17,6 +24,7 @@ from recloser._core.phases import (
     Open,
     Phase,
     Place,
+    Ramping,
 )
 from recloser._core.states import State
 from recloser._core.windows import Evidence
@@ -165,6 +173,26 @@ def test_crossing_is_told_once_while_metrics_only() -> None:
         ),
     )
     assert difference("payments", crossed, crossed, 61.0) == ()
+
+
+def test_cut_of_a_share_tells_how_bad_the_answers_were() -> None:
+    before = Ramping(
+        epoch=7, since=60.0, trips=1, reason="", share=0.5, good=1, bad=3, began=60.0
+    )
+    after = before.replace(epoch=8, share=0.25, good=0, bad=0)
+
+    events = difference("payments", before, after, 65.0)
+
+    assert events == (
+        ShareChanged(
+            name="payments",
+            epoch=8,
+            at=65.0,
+            before=0.5,
+            share=0.25,
+            reason="3 of 4 answers were bad",
+        ),
+    )
 
 
 @pytest.mark.parametrize("before", ALL, ids=lambda phase: phase.state)

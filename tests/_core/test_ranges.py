@@ -84,6 +84,7 @@ def test_value_inside_its_range_is_returned(
             timedelta(seconds=-5),
             f"option must be more than 0 seconds, got {timedelta(seconds=-5)!r}",
         ),
+        (ranges.seconds, 1e16, "option must be at most 1e+12 seconds, got 1e+16"),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)[:40]),
 )

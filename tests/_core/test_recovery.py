@@ -32,6 +32,10 @@ def test_wait_remembers_no_trips(healthy: float) -> None:
     assert Wait(30).remembered(5, healthy) == 0
 
 
+def test_no_probe_waits_for_rejected_calls_unless_a_policy_says_so() -> None:
+    assert (Wait().missing(0, 0.0), Wait().waived_after) == (0, 0.0)
+
+
 def test_backoff_grows_with_each_trip_up_to_its_maximum() -> None:
     backoff = Backoff(5, factor=2, maximum=60, jitter=0)
 

@@ -160,6 +160,30 @@ def test_listener_that_is_removed_gets_its_last_snapshot_at_once(make, census):
     assert len(census.last) == 1
 
 
+def test_listener_that_removes_itself_at_once_gets_its_last_snapshot(make):
+    last = []
+
+    class Brief:
+        def on_attached(self, breaker):
+            breaker.remove_listener(self)
+            return last.append
+
+    payments = make(listeners=[Brief()])
+
+    assert [snapshot.name for snapshot in last] == ["payments"]
+    assert payments._circuit.publisher.farewells == ()
+
+
+def test_breaker_dies_quietly_when_the_interpreter_took_its_parts_away(make, census):
+    payments = make(listeners=[census])
+
+    del payments._circuit.publisher
+    del payments
+    gc.collect()  # an error in here is a warning, which is an error
+
+    assert census.last == []
+
+
 @pytest.mark.recloser_allow_callback_errors
 def test_error_of_a_farewell_is_contained(make, caplog):
     class Broken:
@@ -227,6 +251,21 @@ def test_registry_can_stop_telling(make, registry, census):
 
     assert census.born == ["payments"]
     assert [last.name for last in census.last] == [payments.name]
+
+
+def test_listener_that_is_removed_while_a_breaker_is_added_does_not_stay(
+    make, registry, census
+):
+    class Jealous:
+        def on_attached(self, breaker):
+            registry.remove_listener(census)
+
+    registry.add_listener(Jealous())
+    registry.add_listener(census)
+    payments = make(registry=registry)
+
+    assert census not in payments._circuit.publisher.listeners
+    assert [snapshot.name for snapshot in census.last] == ["payments"]
 
 
 def test_registry_refuses_what_cannot_listen(registry):

@@ -289,6 +289,78 @@ def test_call_longer_than_its_lease_closes_the_circuit(make, service, clock):
     assert payments.state is State.CLOSED
 
 
+# -- visitors --------------------------------------------------------------------------
+
+
+class Visitor:
+    """Acts once in the middle of a swap, on the thread that swaps, as a signal handler may.
+
+    The circuit tells it of the swap, as it tells the blocks of a breaker.
+    """
+
+    def __init__(self, breaker):
+        self.act = None
+        breaker._circuit.watch_swaps(self)
+
+    def swap(self, ticket):
+        act, self.act = self.act, None
+        if act:
+            act()
+
+
+def test_command_is_obeyed_in_the_phase_that_a_visitor_left(make):
+    seen = []
+    payments = make(listeners=[seen.append])
+    visitor = Visitor(payments)
+
+    visitor.act = payments.observe
+    payments.force_open()
+
+    moves = [(event.before, event.after) for event in seen]
+    assert moves == [
+        (State.CLOSED, State.METRICS_ONLY),
+        (State.METRICS_ONLY, State.FORCED_OPEN),
+    ]
+
+
+def test_call_is_admitted_by_the_phase_that_a_visitor_left(make, service, clock):
+    payments = make(initial_state=State.OPEN)
+    visitor = Visitor(payments)
+    clock.advance(10)
+
+    visitor.act = payments.force_open
+    with pytest.raises(CircuitOpenError) as rejection:
+        payments.call(service.answer)
+
+    assert (rejection.value.state, service.calls) == (State.FORCED_OPEN, 0)
+
+
+def test_failure_is_late_where_a_visitor_ended_its_period(make, fail):
+    payments = make(trip=1)
+    visitor = Visitor(payments)
+
+    visitor.act = payments.reset
+    fail(payments)
+
+    snapshot = payments.snapshot()
+    assert (snapshot.state, snapshot.epoch) == (State.CLOSED, 2)
+    assert snapshot.totals.late == 1
+
+
+def test_probe_ends_in_the_phase_that_a_visitor_left(make):
+    payments = make(probes=2, probe_concurrency=2)
+    force(payments, State.HALF_OPEN)
+    first = payments.acquire()
+    visitor = Visitor(payments)
+    second = []
+
+    visitor.act = lambda: second.append(payments.acquire())
+    first.success()
+    second[0].success()
+
+    assert payments.state is State.CLOSED
+
+
 # -- re-entry ------------------------------------------------------------------------
 
 

@@ -6,6 +6,10 @@ import subprocess
 import sys
 import sysconfig
 
+import pytest
+
+from recloser._runtime import counters
+
 
 def test_kind_of_count_is_that_of_the_build():
     """The GIL is on for a moment while some other thread imports an extension module."""
@@ -20,3 +24,15 @@ print(HAS_GIL)
     )
 
     assert run.stdout == f"{not sysconfig.get_config_var('Py_GIL_DISABLED')}\n"
+
+
+@pytest.mark.parametrize("has_gil", [True, False])
+def test_count_is_read_without_a_step_in_every_build(monkeypatch, has_gil):
+    monkeypatch.setattr(counters, "HAS_GIL", has_gil)
+    step = counters.counter()
+    before = counters.steps_of(step)
+
+    for _ in range(3):
+        next(step)
+
+    assert (before, counters.steps_of(step), counters.steps_of(step)) == (0, 3, 3)

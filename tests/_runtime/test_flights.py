@@ -22,6 +22,7 @@ from recloser import (
     State,
     TimeWindow,
 )
+from recloser._runtime import counters, flights
 from recloser._runtime.counters import steps_of
 from recloser._runtime.flights import Cohort
 from recloser.testing import FakeClock
@@ -431,6 +432,64 @@ def test_calls_that_would_be_rejected_are_looked_at_like_others(calls, clock):
     assert payments.breaker.snapshot().totals.would_reject == 6
     assert seen == [0, 0, 0, 0, 1]
     call.close()
+
+
+@pytest.mark.parametrize("has_gil", [True, False])
+def test_cohort_counts_who_enters_in_every_build(calls, clock, monkeypatch, has_gil):
+    monkeypatch.setattr(flights, "HAS_GIL", has_gil)
+    monkeypatch.setattr(counters, "HAS_GIL", has_gil)
+    payments = calls()
+    call = payments.begin()
+    other = payments.begin("acall")
+    cohort = payments.breaker._circuit.current[1].flights.present
+
+    assert (cohort.entered(), cohort.out(), cohort.at_most()) == (2, 2, 2)
+    payments.end(call)
+    payments.end(other, OSError("down"))
+    assert (cohort.entered(), cohort.out(), cohort.at_most()) == (2, 0, 0)
+
+
+def test_more_that_hang_than_trip_are_no_evidence_of_the_next_period(calls, clock):
+    payments = calls()
+    hung = [payments.begin() for _ in range(5)]
+    clock.advance(2 * LIMIT)
+
+    with pytest.raises(CircuitOpenError):
+        payments.breaker.call(int)
+
+    assert payments.breaker.snapshot().reason == "3 failures or slow calls in a row"
+    assert payments.slow == 3
+    for call in hung:
+        call.close()
+
+
+def test_look_at_a_period_that_is_over_counts_nothing(calls, clock):
+    payments = calls()
+    circuit = payments.breaker._circuit
+    cohort = circuit.current[1].flights.present
+    call = payments.begin()
+    clock.advance(2 * LIMIT)
+
+    payments.breaker.reset()
+    flights.look(circuit, cohort, clock())
+
+    assert payments.slow == 0
+    call.close()
+
+
+def test_fast_call_that_ends_in_another_bucket_moves_the_window_on(calls, clock):
+    rate = SlowCallRate(
+        0.5, slower_than=LIMIT, window=TimeWindow(10), minimum_calls=100
+    )
+    payments = calls(rate)
+    guarded = payments.breaker(clock.advance)
+    for _ in range(5):
+        guarded(LIMIT / 2)
+
+    recorder = payments.breaker._circuit.current[1]
+
+    assert recorder.deadline > clock()
+    assert payments.breaker.snapshot().totals.successes == 5
 
 
 def test_cohorts_are_few_while_nothing_hangs(calls, clock):

@@ -483,6 +483,54 @@ def test_group_is_whole_after_a_visitor_on_the_same_thread(make_group, key, act)
     assert step > 10
 
 
+class Busy:
+    """A key whose hash does something, as a finaliser or signal handler may in there."""
+
+    def __init__(self):
+        self.acts = []
+
+    def __hash__(self):
+        act = self.acts.pop(0) if self.acts else None
+        if act:
+            act()
+        return 1
+
+
+def test_breaker_is_found_though_its_key_goes_meanwhile(make_group):
+    api, key = make_group(), Busy()
+    held = api[key]
+
+    key.acts = [None, lambda: api.discard(key)]  # looked up, then moved to the end
+
+    assert api[key] is held
+    assert key not in api
+
+
+def test_room_is_made_though_the_oldest_key_goes_meanwhile(make_group):
+    api, key = make_group(max_size=1), Busy()
+    api[key]
+
+    key.acts = [lambda: api.discard(key)]
+    new = api["new"]
+
+    assert list(api.items()) == [("new", new)]
+
+
+def test_breaker_that_another_made_meanwhile_is_the_keys(make_group):
+    meddling = []
+
+    def clock():  # read by the group first, then by the breaker that it makes
+        if meddling:
+            meddling.pop()()
+        return 0.0
+
+    api, found = make_group(clock=clock), []
+    meddling.extend([lambda: found.append(api["new"]), lambda: None])
+
+    assert [api["new"]] == found
+    assert len(api) == 1
+
+
 def test_one_key_asked_by_many_threads_has_one_breaker(make_group, threads):
     api = make_group(max_size=50)
 

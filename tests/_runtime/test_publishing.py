@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,6 +23,8 @@ from recloser import (
     State,
     Transition,
 )
+from recloser._runtime import publishing
+from recloser._runtime.publishing import Publisher
 from recloser.listeners.logging import LoggingListener
 from recloser.testing import force
 
@@ -396,6 +400,68 @@ def test_listener_added_while_others_are_told_hears_the_next_event(make):
     payments.reset()
 
     assert [event.after for event in late.heard] == [State.CLOSED]
+
+
+class Contended:
+    """A lock that somebody else had just before: once it lets another act first."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def __enter__(self):
+        act, self.act = self.act, None
+        if act:
+            act()
+
+    def __exit__(self, *error):
+        pass
+
+
+def test_farewells_that_others_change_meanwhile_are_all_kept(monkeypatch):
+    publisher = Publisher("payments")
+    first, second = [("listener", print) for _ in range(2)]
+
+    lock = Contended(lambda: publisher.keep(first))
+    monkeypatch.setattr(publishing, "_swaps", SimpleNamespace(lock=lock))
+    publisher.keep(second)
+
+    assert publisher.farewells == (first, second)
+
+
+def test_farewell_that_another_drops_meanwhile_is_said_by_one_of_them(monkeypatch):
+    publisher = Publisher("payments")
+    first, second = [("listener", print) for _ in range(2)]
+    publisher.keep(first)
+    publisher.keep(second)
+    others = []
+
+    lock = Contended(lambda: others.extend(publisher.drop([first])))
+    monkeypatch.setattr(publishing, "_swaps", SimpleNamespace(lock=lock))
+    ours = publisher.drop([first, second])
+
+    assert (others, list(ours)) == ([first], [second])
+    assert others[0] is first
+    assert publisher.farewells == ()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_call_is_told_by_its_tap_as_long_as_there_is_a_breaker(make, kept):
+    seen = []
+
+    class Calls:
+        def on_call(self, event):
+            seen.append(event.kind)
+
+    payments = make(listeners=[Calls()])
+    tap = payments._circuit.current[1].ok
+    if not kept:
+        del payments
+        gc.collect()
+
+    for _ in tap:  # as wrappers step it where that is cheaper, from 3.14 on
+        break
+
+    assert seen == [Kind.SUCCESS] * kept
 
 
 def test_listeners_may_come_and_go_while_calls_fail(make, threads, fail):

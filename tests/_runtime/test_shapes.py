@@ -7,6 +7,7 @@ import contextlib
 import functools
 import inspect
 import operator
+import sys
 from types import CoroutineType
 from unittest.mock import AsyncMock, Mock
 
@@ -495,6 +496,16 @@ def test_call_refuses_a_result_that_has_yet_to_run(make, make_result):
         payments.call(hidden(make_result))
 
     assert payments.snapshot().totals.calls == 0
+
+
+def test_result_passes_where_nobody_has_imported_contextlib(make, monkeypatch):
+    payments, result = make(), object()
+
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "contextlib")
+        found = payments.call(lambda: result)
+
+    assert found is result
 
 
 def test_call_passes_arguments_and_result(make):

@@ -19,6 +19,7 @@ from recloser import (
     State,
     Wait,
 )
+from recloser._runtime.waiting import Queue, ThreadSpot
 from recloser.testing import force
 
 
@@ -607,3 +608,27 @@ def test_nothing_is_lost_when_places_free_and_waiters_come_at_once(make, threads
     assert [caller.join().error for caller in callers] == [None] * 4
     assert payments.snapshot().probes == 0
     assert payments.snapshot().totals.neutral == 200
+
+
+def test_waiter_that_never_joined_can_leave():
+    queue, first, stranger = Queue(), ThreadSpot(), ThreadSpot()
+    queue.join(first)
+
+    queue.leave(stranger, 1)
+
+    assert queue.is_in_front(first, 1)
+
+
+def test_waiter_that_dies_while_the_queue_is_read_is_left_out():
+    queue, spots = Queue(), [ThreadSpot(), ThreadSpot(), ThreadSpot()]
+    for spot in spots:
+        queue.join(spot)
+
+    waiting = queue._waiting()
+    _, first = next(waiting)
+    del spot
+    second, third = spots.pop(1), spots.pop(1)
+    del second
+
+    assert first is spots[0]
+    assert [spot for _, spot in waiting] == [third]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import weakref
 
 import pytest
 
@@ -220,6 +221,22 @@ def test_watch_that_nobody_holds_listens_no_longer(make):
     gc.collect()
 
     assert payments._circuit.publisher.listeners == before
+
+
+def test_event_on_its_way_to_a_watch_that_is_gone_is_dropped(make):
+    payments = make()
+    events = payments.events()
+    (listener,) = payments._circuit.publisher.listeners
+    heard = []
+    payments.add_listener(heard.append)
+    payments.trip()
+
+    gone = weakref.ref(events)
+    del events
+    gc.collect()
+    listener(heard[0])
+
+    assert gone() is None
 
 
 def test_left_loop_over_events_listens_no_longer(make, loop):

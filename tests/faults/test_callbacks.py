@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from recloser import CircuitOpenError, State
+from recloser import CircuitOpenError, ConsecutiveFailures, State
 
 from .ways import ASYNC_WAYS, POLICIES, WAYS, Stage, answer, async_stream, down, stream
 
@@ -237,6 +237,32 @@ def test_error_in_a_fallback_is_the_callers_and_no_evidence(state, error):
 
     after = stage.breaker.snapshot()
     assert (after.state, after.totals.calls) == (state, 0)
+
+
+def test_open_circuit_rejects_though_its_clock_raises():
+    stage = Stage(State.OPEN)
+    guarded = stage.breaker(answer)
+    stage.breaker._circuit.clock = Bad(LookupError)
+
+    with pytest.raises(CircuitOpenError):
+        guarded()
+
+    assert stage.breaker.snapshot().totals.callback_errors > 0
+
+
+def test_failure_comes_out_though_the_clock_raises_meanwhile():
+    stage = Stage(State.CLOSED, ConsecutiveFailures(3, slower_than=4.0))
+
+    @stage.breaker
+    def work() -> None:
+        stage.breaker._circuit.clock = Bad(LookupError)
+        raise OSError("down")
+
+    with pytest.raises(OSError, match="down"):
+        work()
+
+    totals = stage.breaker.snapshot().totals
+    assert (totals.failures, totals.slow) == (1, 0)
 
 
 @pytest.mark.parametrize("state", [State.CLOSED, State.HALF_OPEN])

@@ -68,11 +68,12 @@ def traced(step: Step, files: tuple[str, ...] = FILES) -> Iterator[None]:
             step()
         return trace
 
+    before = sys.gettrace()  # that of a measurement of coverage, say
     sys.settrace(enter)
     try:
         yield
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
 
 
 _steps: dict[int, Step] = {}

@@ -56,9 +56,10 @@ def test_it_can_be_woken_in_the_middle_of_being_woken(flusher):
                 flusher.wake()
             return visit
 
+        before = sys.gettrace()
         sys.settrace(visit)
         flusher.wake()
-        sys.settrace(None)
+        sys.settrace(before)
 
     def wake() -> None:
         for line in range(20):

@@ -67,7 +67,7 @@ else:
     _TupleBase = type.__new__(_TupleType, "_TupleBase", (), {})
     NamedTuple = NamedTuple()
 
-    def _lazily(body):
+    def _lazily(body):  # pragma: no cover - only 3.14 calls it, where CI tests it too
         """Read annotations where 3.14 keeps them behind a function."""
         import annotationlib
 

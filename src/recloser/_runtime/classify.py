@@ -105,9 +105,7 @@ class Classifier:
         return Outcome(kind, cancelled=_is_cancelled(error))
 
     def is_failure(self, result: object, mishap: Mishap) -> bool | None:
-        """Ask `failure_result`; None if it raised: that result says nothing."""
-        if self.failure_result is None:
-            return False
+        """Ask `failure_result`, which is there; None if it raised: it says nothing."""
         try:
             return bool(self.failure_result(result))
         except Exception as mistake:  # noqa: BLE001 - the user's predicate; the caller gets the result
@@ -115,7 +113,7 @@ class Classifier:
             return None
 
     def result(self, result: object, now: float, mishap: Mishap) -> Outcome:
-        """Judge a call that returned."""
+        """Judge a call that returned, where there is a `failure_result`."""
         failed = self.is_failure(result, mishap)
         if not failed:
             return SUCCESS if failed is False else NEUTRAL

@@ -44,15 +44,13 @@ class Fallback:
     def __call__(
         self, rejection: CircuitOpenError, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:  # what the user's function returns
-        """Run it with the call's arguments; its error has the rejection as context."""
+        """Run it with the call's arguments.
+
+        Whoever calls is handling the rejection, so that is the context of its error.
+        """
         if self._wants_rejection:
             kwargs = {**kwargs, "rejection": rejection}
-        try:
-            return self._function(*args, **kwargs)
-        except Exception as error:
-            if error.__context__ is None:
-                error.__context__ = rejection
-            raise
+        return self._function(*args, **kwargs)
 
 
 def _parameters(function: AnyCallable) -> tuple[str, ...]:

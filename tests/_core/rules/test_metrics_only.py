@@ -6,7 +6,7 @@ import pytest
 
 from recloser._core.outcomes import Kind, Outcome
 from recloser._core.phases import Admission, Observing
-from recloser._core.recovery import Backoff
+from recloser._core.recovery import Backoff, Shed
 from recloser._core.rules import Admitted, admit, settle
 from recloser._core.windows import Evidence
 
@@ -84,6 +84,12 @@ def test_hint_lengthens_the_imagined_wait() -> None:
 
     assert isinstance(after, Observing)
     assert after.until == 60.0
+
+
+def test_crossing_rejects_nobody_where_the_policy_would_shed() -> None:
+    after = ended(policy(recovery=Shed()), OBSERVING, BAD, evidence=STREAK, now=3.0)
+
+    assert after == crossed(until=3.0)
 
 
 @pytest.mark.parametrize("outcome", [GOOD, NEUTRAL])
