@@ -141,6 +141,24 @@ def test_every_lint_rule_that_is_off_has_its_reason() -> None:
     assert without_reason == []
 
 
+def test_every_line_that_coverage_leaves_out_has_its_reason() -> None:
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    excluding = text.partition("exclude_also = [\n")[2].partition("\n]")[0]
+    marks = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in modules()
+        for line in path.read_text("utf-8").splitlines()
+        if re.search(r"pragma: no (cover|branch)", line)
+    ]
+
+    patterns = excluding.splitlines()
+    assert len(patterns) == len(
+        settings()["tool"]["coverage"]["report"]["exclude_also"]
+    )
+    assert [line for line in patterns if not re.search(r'",  # .*\w+ \w+', line)] == []
+    assert [m for m in marks if not re.search(r"no (cover|branch) - \w+ \w+", m)] == []
+
+
 def test_every_suppression_in_the_code_names_its_rule() -> None:
     bare = re.compile(r"#\s*(noqa(?!:)|type: ignore(?!\[)|pyright: ignore(?!\[))")
 

@@ -498,12 +498,13 @@ class Busy:
 
 def test_breaker_is_found_though_its_key_goes_meanwhile(make_group):
     api, key = make_group(), Busy()
-    held = api[key]
+    held, other = api[key], api["other"]
 
     key.acts = [None, lambda: api.discard(key)]  # looked up, then moved to the end
+    found = api[key]
 
-    assert api[key] is held
-    assert key not in api
+    assert found is held
+    assert list(api.items()) == [("other", other)]
 
 
 def test_room_is_made_though_the_oldest_key_goes_meanwhile(make_group):
