@@ -275,7 +275,7 @@ def test_check_reports_what_is_wrong(options, number, message, settled, monkeypa
 
 
 @pytest.fixture
-def settled():
+def settled(payments):
     """Return a function that has the application read its settings anew."""
     from recloser.integrations.django.apps import application
 
@@ -287,6 +287,7 @@ def settled():
         app.__dict__.pop("desk", None)
 
     yield forget
+    forget()
     app.__dict__.update(kept)
 
 
