@@ -29,7 +29,7 @@ with grpc.insecure_channel(f"127.0.0.1:{port}") as plain:
             call(customer)
         except grpc.RpcError as error:  # a rejection is one, too
             print(type(error).__name__, error.code(), payments.state)
-server.stop(None)
+server.stop(grace=1).wait()
 
 # _InactiveRpcError StatusCode.NOT_FOUND closed
 # _InactiveRpcError StatusCode.UNAVAILABLE closed
